@@ -1,0 +1,76 @@
+import { formatTimeNs } from '#base/time.ts'
+
+/** A value that goJson can write. `bigint` becomes a plain decimal integer. Keys whose value is undefined are left out;
+ *  keys keep insertion order (the caller sorts maps). */
+export type JsonValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue | undefined }
+
+const escapes = /["\\<>&\u2028\u2029\u0000-\u001f]/g
+const short: Record<string, string> = { '"': '\\"', '\\': '\\\\', '\b': '\\b', '\t': '\\t', '\n': '\\n', '\f': '\\f', '\r': '\\r' }
+
+const escapeOne = (c: string): string => short[c] ?? `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`
+
+/** A JSON string literal with Go's escapes. A lone surrogate, how invalidUtf8 marks one undecodable byte, becomes `\ufffd`.
+ *  Source: spec 03, section 0. */
+export function goString(text: string): string {
+  const escaped = escapes.test(text) ? text.replace(escapes, escapeOne) : text
+  escapes.lastIndex = 0
+  return `"${escaped.isWellFormed() ? escaped : loneToEscape(escaped)}"`
+}
+
+const loneToEscape = (text: string): string =>
+  text.replace(/[\ud800-\udbff][\udc00-\udfff]|[\ud800-\udfff]/g, (c) => (c.length === 2 ? c : '\\ufffd'))
+
+/** Compact JSON as Go's encoding/json writes it: no blanks, HTML characters escaped, integers in full. Source: spec 03, 0. */
+export function goJson(value: JsonValue): string {
+  if (value === null) return 'null'
+  if (typeof value === 'string') return goString(value)
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value)
+  if (Array.isArray(value)) return `[${(value as readonly JsonValue[]).map(goJson).join(',')}]`
+  const members: string[] = []
+  for (const [key, member] of Object.entries(value)) if (member !== undefined) members.push(`${goString(key)}:${goJson(member)}`)
+  return `{${members.join(',')}}`
+}
+
+/** The same value indented by two blanks per level, as Go's MarshalIndent("", "  "). Empty lists and objects stay on one line. */
+export function goJsonIndented(value: JsonValue, prefix = '', step = '  '): string {
+  if (value === null || typeof value !== 'object') return goJson(value)
+  const deeper = prefix + step
+  if (Array.isArray(value)) {
+    if (value.length === 0) return '[]'
+    return `[\n${(value as readonly JsonValue[]).map((v) => deeper + goJsonIndented(v, deeper, step)).join(',\n')}\n${prefix}]`
+  }
+  const members: string[] = []
+  for (const [key, member] of Object.entries(value))
+    if (member !== undefined) members.push(`${deeper}${goString(key)}: ${goJsonIndented(member, deeper, step)}`)
+  return members.length === 0 ? '{}' : `{\n${members.join(',\n')}\n${prefix}}`
+}
+
+/** A map as Go writes it: keys sorted by their UTF-8 bytes. */
+export function sortedMap<T extends JsonValue>(map: Readonly<Record<string, T>>): Record<string, T> {
+  const keys = Object.keys(map).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+  return Object.fromEntries(keys.map((k) => [k, map[k] as T]))
+}
+
+/** A time in nanoseconds as a JSON string value. */
+export const jsonTime = formatTimeNs
+
+/** Parses JSON in which integers beyond 2^53 keep every digit: such a number is returned as bigint, all others as number.
+ *  Throws SyntaxError. */
+export function parseLosslessJson(text: string): unknown {
+  // Only texts with a run of 16 digits outside of a string can hold such a number: quote those, parse, and revive.
+  if (!/[:[,\s]-?\d{16,}\s*[,}\]]/.test(text)) return JSON.parse(text)
+  const marked = text.replace(/"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g, (token) => (token.startsWith('"') ? token : `"\u0000${token}"`.replace('\u0000', '\\u0000')))
+  return JSON.parse(marked, (_key, value: unknown) => {
+    if (typeof value !== 'string' || !value.startsWith('\u0000')) return value
+    const big = BigInt(value.slice(1))
+    const number = Number(big)
+    return Number.isSafeInteger(number) ? number : big
+  })
+}

@@ -1,0 +1,47 @@
+import { KuraError } from '#base/errors.ts'
+import type { BlobId } from './storage.ts'
+
+export class BlobNotFoundError extends KuraError {
+  readonly code = 'BLOB_NOT_FOUND'
+  constructor(
+    readonly blob: BlobId,
+    options?: ErrorOptions,
+  ) {
+    super(`blob ${blob} is not in the storage`, options)
+  }
+}
+
+export class BlobExistsError extends KuraError {
+  readonly code = 'BLOB_EXISTS'
+  constructor(
+    readonly blob: BlobId,
+    options?: ErrorOptions,
+  ) {
+    super(`blob ${blob} is already in the storage`, options)
+  }
+}
+
+export class BlobRangeError extends KuraError {
+  readonly code = 'BLOB_RANGE'
+  constructor(
+    readonly blob: BlobId,
+    detail: string,
+    options?: ErrorOptions,
+  ) {
+    super(`blob ${blob} is shorter than expected: ${detail}`, options)
+  }
+}
+
+/** The storage refused or could not be reached; `retry` says whether trying again can help. */
+export class StorageError extends KuraError {
+  readonly code: string = 'STORAGE'
+}
+
+export class TransientStorageError extends StorageError {
+  override readonly code = 'STORAGE_TRANSIENT'
+  override readonly retry = true
+}
+
+export class ReadOnlyStorageError extends StorageError {
+  override readonly code = 'STORAGE_READ_ONLY'
+}

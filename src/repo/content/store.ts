@@ -1,0 +1,82 @@
+import type { BlobId } from '#repo/blob/storage.ts'
+import type { ContentId } from './content-id.ts'
+
+/** One row of an index (spec 02, section 3). Times in unix seconds. */
+export interface ContentInfo {
+  readonly id: ContentId
+  readonly packBlob: BlobId
+  readonly packOffset: number
+  readonly packedLength: number
+  readonly originalLength: number
+  readonly timestampSeconds: number
+  readonly deleted: boolean
+  /** 0 = stored as is (spec 03, 3.1). */
+  readonly compressionHeader: number
+  readonly formatVersion: number
+  readonly encryptionKeyId: number
+}
+
+/** Text bounds [start, end) over content IDs (spec 02, 1.4). */
+export interface IdRange {
+  readonly start: string
+  readonly end: string
+}
+export const allIds: IdRange = { start: '', end: '{' }
+export const prefixedIds: IdRange = { start: 'g', end: '{' }
+export const unprefixedIds: IdRange = { start: '0', end: 'g' }
+export const idsWithPrefix = (prefix: string): IdRange => ({ start: prefix, end: `${prefix}{` })
+
+export interface ContentToWrite {
+  readonly prefix: string
+  /** Plaintext. The store may keep a reference until the returned promise settles: do not change the bytes before. */
+  readonly data: Uint8Array
+  /** Wanted compression, 0 = none. Kept only if it makes the content smaller (spec 02, 2.2). */
+  readonly compressionHeader: number
+}
+
+export interface ContentReader {
+  /** Newest record of a content over pending writes and the loaded indexes, deleted ones included (down to the watermark).
+   *  Synchronous: a binary search in the index bytes, no I/O. */
+  info(id: ContentId): ContentInfo | undefined
+  /** Whether the content can be counted on: known, not deleted, and its pack blob seen in storage (listed once per process
+   *  and kept up to date with own writes). What deduplication and reuse of unchanged files ask. */
+  isPresent(id: ContentId): Promise<boolean>
+  /** Plaintext. ContentNotFoundError, CorruptContentError, or the storage's errors. */
+  get(id: ContentId): Promise<Buffer>
+  /** Rows in key order, the winner of each ID. */
+  iterate(range: IdRange, includeDeleted: boolean): Iterable<ContentInfo>
+  /** Loads packs or ranges into the cache ahead of use (spec 02, 6.5); errors are not thrown. Returns the known IDs. */
+  prefetch(ids: readonly ContentId[], hint?: string): Promise<ContentId[]>
+  /** Changes whenever the committed set may have changed (manifests reload on it). */
+  readonly revision: number
+}
+
+export interface ContentStore extends ContentReader {
+  put(content: ContentToWrite): Promise<ContentId>
+  /** Same as put for each, but hashed, sealed and appended as one batch: what small files use. */
+  putMany(contents: readonly ContentToWrite[]): Promise<ContentId[]>
+  delete(id: ContentId): Promise<void>
+  undelete(id: ContentId): Promise<void>
+  rewrite(id: ContentId): Promise<void>
+  /** Packs, then indexes, durable; session marker gone (spec 02, 2.8). */
+  flush(): Promise<void>
+  /** While `work` runs no index blob is written, so that all its changes land in one (spec 02, 2.8 step 5). */
+  withoutIndexFlush<T>(work: () => Promise<T>): Promise<T>
+  /** Loads the active index set again if it has changed in storage. */
+  refresh(): Promise<void>
+  /** Bytes and counts since open, for statistics and progress. */
+  readonly counters: ContentCounters
+  close(): Promise<void>
+}
+
+export interface ContentCounters {
+  hashedContents: number
+  hashedBytes: number
+  writtenContents: number
+  /** Sealed bytes appended to packs. */
+  writtenBytes: number
+  uploadedBlobs: number
+  uploadedBytes: number
+  readContents: number
+  readBytes: number
+}

@@ -1,0 +1,22 @@
+/** Keyed hash of content and blob names (spec 01, 1.16). */
+export interface Hasher {
+  readonly name: string
+  /** Bytes of a digest as the repository keeps it (after truncation). */
+  readonly sizeBytes: number
+  /** Digest of the concatenation of `parts`. */
+  digest(...parts: readonly Uint8Array[]): Buffer
+  /** Digests of many messages, concatenated in order (`sizeBytes` each); runs off the main thread where the addon is there. */
+  digestMany(messages: readonly Uint8Array[]): Promise<Buffer>
+}
+
+/** Authenticated encryption keyed by an identity (spec 01, 1.17–1.20), the ECC layer included when it is on. */
+export interface Cipher {
+  readonly name: string
+  /** Nonce and tag, without ECC. */
+  readonly overheadBytes: number
+  seal(plain: Uint8Array, identity: Uint8Array): Buffer
+  /** Throws DecryptionError. */
+  open(sealed: Uint8Array, identity: Uint8Array): Buffer
+  sealMany(plains: readonly Uint8Array[], identities: readonly Uint8Array[]): Promise<Buffer[]>
+  openAsync(sealed: Uint8Array, identity: Uint8Array): Promise<Buffer>
+}

@@ -1,0 +1,46 @@
+import type { ContentId } from '#repo/content/content-id.ts'
+
+/** `I*` `Z`? content ID (spec 03, 1.1). */
+export type ObjectId = string & { readonly __brand: 'ObjectId' }
+
+export interface ObjectReader {
+  readonly sizeBytes: number
+  /** Fills `into` from `offset` on; fewer bytes only at the end of the object; 0 at or behind it. Concurrent calls are fine. */
+  read(into: Uint8Array, offset: number): Promise<number>
+  close(): void
+}
+
+export interface ObjectWriterOptions {
+  /** '' for data, 'k' for directories. */
+  readonly prefix: string
+  readonly compressor: string
+  readonly metadataCompressor: string
+  /** '' or an unknown name = the repository's default. */
+  readonly splitter: string
+}
+
+/** Writes one object. The result does not depend on how the bytes were cut into calls. */
+export interface ObjectWriter {
+  /** The bytes may be reused by the caller once the promise resolves. Resolves late when too much is in flight (back-pressure). */
+  write(data: Uint8Array): Promise<void>
+  finish(): Promise<ObjectId>
+  /** Object of the chunks flushed so far, or '' (spec 03, 1.2 Checkpoint). */
+  checkpoint(): Promise<ObjectId | ''>
+  abort(): void
+}
+
+export interface ObjectManager {
+  createWriter(options: ObjectWriterOptions): ObjectWriter
+  /** Whole objects at once, for small files and directories: one batch for hashing and sealing. Each must fit one content
+   *  (shorter than the splitter's minimum), or is written through a writer. */
+  writeMany(objects: readonly { readonly data: Uint8Array; readonly options: ObjectWriterOptions }[]): Promise<ObjectId[]>
+  /** ObjectNotFoundError, InvalidObjectIdError. */
+  open(id: ObjectId): Promise<ObjectReader>
+  /** All bytes; refuses more than `maxBytes`. */
+  readAll(id: ObjectId, maxBytes?: number): Promise<Buffer>
+  /** Contents an object is made of, index streams included (spec 03, 1.5). */
+  contentsOf(id: ObjectId): Promise<ContentId[]>
+  /** True when every content of the object can be counted on (ContentReader.isPresent). */
+  isPresent(id: ObjectId): Promise<boolean>
+  concatenate(ids: readonly ObjectId[], metadataCompressor: string): Promise<ObjectId>
+}
