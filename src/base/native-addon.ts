@@ -1,0 +1,30 @@
+/** Functions of the C addon (native/). Each has a TypeScript twin at its caller; the addon checks its arguments again. */
+export interface NativeAddon {
+  /** Code path in use, for diagnostics: 'portable', 'avx2', 'avx512' … */
+  readonly cpu: string
+  /** Keyed digests of many messages, `out` receives count × sizeBytes. Algorithm = registry name of spec 01, 1.16. Runs on the thread pool. */
+  digestMany(algorithm: string, key: Uint8Array, messages: readonly Uint8Array[], out: Uint8Array): Promise<void>
+  digest(algorithm: string, key: Uint8Array, message: Uint8Array, out: Uint8Array): void
+  /** Which hash names `digest` takes. */
+  readonly digests: readonly string[]
+  /** End of the segment that starts at `start` (absolute, exclusive), or -1 when `data` ends first. Bytes before `resume` were looked at
+   *  by an earlier call. `kind` 0 = BUZHASH, 1 = RABINKARP; average = power of two (spec 03, 2.3). */
+  findCut(kind: number, averageBytes: number, data: Uint8Array, start: number, resume: number): number
+  crc32c(data: Uint8Array): number
+  /** parity = matrix × data over GF(2^8)/0x11d. `matrix` is rows × columns; shards lie one after another (spec 01, 1.20.4). */
+  galoisMultiply(matrix: Uint8Array, rows: number, columns: number, shards: Uint8Array, shardBytes: number, out: Uint8Array): void
+  /** nonce(12) || ciphertext || tag(16) per plaintext, key derived from secret and identity (spec 01, 1.17). `cipher` 0 = AES-256-GCM,
+   *  1 = ChaCha20-Poly1305. Results are views into one allocation. */
+  sealMany(cipher: number, secret: Uint8Array, plains: readonly Uint8Array[], identities: readonly Uint8Array[]): Promise<Buffer[]>
+  /** Inverse for one; rejects when the tag does not match. */
+  open(cipher: number, secret: Uint8Array, sealed: Uint8Array, identity: Uint8Array): Promise<Buffer>
+  /** zstd through libzstd.so.1; undefined where the library is missing. */
+  readonly zstd: { compress(data: Uint8Array, level: number): Promise<Buffer>; expand(data: Uint8Array, maxBytes: number): Promise<Buffer> } | undefined
+  /** Receives one file descriptor over the Unix socket `socket` (SCM_RIGHTS). Used with fusermount3. */
+  receiveDescriptor(socket: number): number
+  /** A connected pair of Unix stream sockets, both close-on-exec except the second. */
+  socketPair(): [number, number]
+  /** mount(2) / umount2(2); throw errors with a `code` (`EPERM` …). */
+  mount(source: string, target: string, type: string, flags: number, data: string): void
+  unmount(target: string, flags: number): void
+}
