@@ -2,14 +2,7 @@ import { formatTimeNs } from '#base/time.ts'
 
 /** A value that goJson can write. `bigint` becomes a plain decimal integer. Keys whose value is undefined are left out;
  *  keys keep insertion order (the caller sorts maps). */
-export type JsonValue =
-  | string
-  | number
-  | bigint
-  | boolean
-  | null
-  | readonly JsonValue[]
-  | { readonly [key: string]: JsonValue | undefined }
+export type JsonValue = string | number | bigint | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue | undefined }
 
 const escapes = /["\\<>&\u2028\u2029\u0000-\u001f]/g
 const short: Record<string, string> = { '"': '\\"', '\\': '\\\\', '\b': '\\b', '\t': '\\t', '\n': '\\n', '\f': '\\f', '\r': '\\r' }
@@ -66,7 +59,9 @@ export const jsonTime = formatTimeNs
 export function parseLosslessJson(text: string): unknown {
   // Only texts with a run of 16 digits outside of a string can hold such a number: quote those, parse, and revive.
   if (!/[:[,\s]-?\d{16,}\s*[,}\]]/.test(text)) return JSON.parse(text)
-  const marked = text.replace(/"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g, (token) => (token.startsWith('"') ? token : `"\u0000${token}"`.replace('\u0000', '\\u0000')))
+  const marked = text.replace(/"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g, (token) =>
+    token.startsWith('"') ? token : `"\u0000${token}"`.replace('\u0000', '\\u0000'),
+  )
   return JSON.parse(marked, (_key, value: unknown) => {
     if (typeof value !== 'string' || !value.startsWith('\u0000')) return value
     const big = BigInt(value.slice(1))

@@ -19,7 +19,9 @@ export interface NativeAddon {
   /** Inverse for one; rejects when the tag does not match. */
   open(cipher: number, secret: Uint8Array, sealed: Uint8Array, identity: Uint8Array): Promise<Buffer>
   /** zstd through libzstd.so.1; undefined where the library is missing. */
-  readonly zstd: { compress(data: Uint8Array, level: number): Promise<Buffer>; expand(data: Uint8Array, maxBytes: number): Promise<Buffer> } | undefined
+  readonly zstd:
+    | { compress(data: Uint8Array, level: number): Promise<Buffer>; expand(data: Uint8Array, maxBytes: number): Promise<Buffer> }
+    | undefined
   /** Receives one file descriptor over the Unix socket `socket` (SCM_RIGHTS). Used with fusermount3. */
   /** Names of the extended attributes of a path, links not followed; [] when it has none or the file system knows none. */
   xattrNames(path: Uint8Array): string[]

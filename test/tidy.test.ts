@@ -1,0 +1,90 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { afterEach, describe, expect, test } from 'vitest'
+import { repositoryRoot } from './support/shared.ts'
+
+const planted: string[] = []
+afterEach(() => {
+  for (const path of planted.splice(0)) rmSync(path, { force: true, recursive: true })
+})
+
+/** Lints one planted file in a folder of the house and returns what the linter printed. */
+function lintPlanted(folder: string, source: string): { status: number | null; output: string } {
+  const place = mkdtempSync(join(repositoryRoot, folder, 'planted-'))
+  planted.push(place)
+  const path = join(place, 'planted.ts')
+  writeFileSync(path, source)
+  const run = spawnSync('npx', ['biome', 'lint', path], { cwd: repositoryRoot, encoding: 'utf8' })
+  return { status: run.status, output: run.stdout + run.stderr }
+}
+
+describe('the import rule', () => {
+  test.each([
+    ['src/base', '#repo/blob/storage.ts'],
+    ['src/fuse', '#repo/blob/storage.ts'],
+    ['src/repo/blob', '#repo/content/store.ts'],
+    ['src/repo/content', '#repo/object/object.ts'],
+    ['src/repo/object', '#repo/repository/repository.ts'],
+    ['src/snapshot', '#mount/daemon.ts'],
+    ['src/mount', '#cli/main.ts'],
+  ])('refuses an upward import planted in %s', (folder, target) => {
+    const { status, output } = lintPlanted(folder, `import * as planted from '${target}'\nexport const value = planted\n`)
+    expect(status).not.toBe(0)
+    expect(output).toContain('noRestrictedImports')
+  })
+
+  test('lets a downward import pass', () => {
+    const { status, output } = lintPlanted('src/cli', `import { messageOf } from '#base/errors.ts'\nexport const value = messageOf(0)\n`)
+    expect(output).not.toContain('noRestrictedImports')
+    expect(status).toBe(0)
+  })
+})
+
+const tracked = execFileSync('git', ['ls-files', '-z'], { cwd: repositoryRoot, encoding: 'utf8' }).split('\0').filter(Boolean)
+const sources = tracked.filter((p) => /^(src|native|scripts|bench)\/.*\.(ts|mjs|c|h)$/.test(p))
+
+describe('the house', () => {
+  test('has no source file beyond 420 lines, tables excepted', () => {
+    const long = sources.filter((p) => lineCount(p) > 420 && !readFileSync(join(repositoryRoot, p), 'utf8').includes('@table'))
+    expect(long).toEqual([])
+  })
+
+  test('has no test that is switched off without a reason in its title', () => {
+    const marks = /\b(?:it|test|describe)\.(?:only|todo)\b/
+    const off = tracked.filter((p) => p.startsWith('test/') && p.endsWith('.ts') && p !== 'test/tidy.test.ts')
+    expect(off.filter((p) => marks.test(readFileSync(join(repositoryRoot, p), 'utf8')))).toEqual([])
+  })
+
+  test('has no tracked file above 1 MiB', () => {
+    expect(tracked.filter((p) => sizeOf(p) > 1 << 20)).toEqual([])
+  })
+
+  test('has no module that nothing imports', () => {
+    const modules = tracked.filter((p) => p.startsWith('src/') && p.endsWith('.ts') && !p.endsWith('.d.ts'))
+    const text = new Map(modules.map((p) => [p, readFileSync(join(repositoryRoot, p), 'utf8')]))
+    const imported = new Set<string>()
+    for (const [path, body] of text)
+      for (const m of body.matchAll(/(?:from|import\()\s*'([^']+\.ts)'/g)) {
+        const target = m[1] as string
+        imported.add(target.startsWith('#') ? `src/${target.slice(1)}` : relative('.', join(path, '..', target)))
+      }
+    expect(modules.filter((p) => !imported.has(p) && p !== 'src/cli/main.ts')).toEqual([])
+  })
+
+  test('keeps every folder of src under the import rule', () => {
+    const rules = JSON.parse(readFileSync(join(repositoryRoot, 'biome.json'), 'utf8')) as { overrides: { includes: string[] }[] }
+    const covered = rules.overrides.flatMap((o) => o.includes)
+    const folders = readdirSync(join(repositoryRoot, 'src'), { withFileTypes: true })
+      .filter((e) => e.isDirectory())
+      .map((e) => e.name)
+    for (const folder of folders)
+      expect(
+        covered.some((c) => c.startsWith(`src/${folder}`)),
+        folder,
+      ).toBe(true)
+  })
+})
+
+const sizeOf = (path: string): number => statSync(join(repositoryRoot, path), { throwIfNoEntry: false })?.size ?? 0
+const lineCount = (path: string): number => readFileSync(join(repositoryRoot, path), 'utf8').split('\n').length
