@@ -40,11 +40,20 @@ export class LossCollector {
 }
 
 const texts: Record<LossKind, readonly [string, string]> = {
-  invalidNames: ['name that is not UTF-8 is stored with replacement characters', 'names that are not UTF-8 are stored with replacement characters'],
+  invalidNames: [
+    'name that is not UTF-8 is stored with replacement characters',
+    'names that are not UTF-8 are stored with replacement characters',
+  ],
   specialFiles: ['device, pipe or socket is left out', 'devices, pipes and sockets are left out'],
   hardLinks: ['hard link is stored as a file of its own', 'hard links are stored as files of their own'],
-  extendedAttributes: ['entry has extended attributes, which the format cannot hold', 'entries have extended attributes, which the format cannot hold'],
-  accessControlLists: ['entry has an access control list, which the format cannot hold', 'entries have access control lists, which the format cannot hold'],
+  extendedAttributes: [
+    'entry has extended attributes, which the format cannot hold',
+    'entries have extended attributes, which the format cannot hold',
+  ],
+  accessControlLists: [
+    'entry has an access control list, which the format cannot hold',
+    'entries have access control lists, which the format cannot hold',
+  ],
 }
 
 /** One line per kind, for people. */

@@ -1,0 +1,50 @@
+import type { Limiter } from '#base/limit.ts'
+import type { Repository } from '#repo/repository/repository.ts'
+import type { LossCollector } from './losses.ts'
+import type { ObjectBatcher } from './object-batch.ts'
+import type { UploadObserver, UploadRequest } from './request.ts'
+import type { UploadStop } from './stop.ts'
+
+/** Counters of a manifest's `stats` while they grow (spec 07, 7.1.8). */
+export interface UploadCounters {
+  totalBytes: number
+  excludedBytes: number
+  fileCount: number
+  cachedFileCount: number
+  nonCachedFileCount: number
+  directoryCount: number
+  excludedFileCount: number
+  excludedDirectoryCount: number
+  ignoredErrorCount: number
+  errorCount: number
+}
+
+/** What every step of one upload shares. */
+export interface UploadContext {
+  readonly repository: Repository
+  readonly request: UploadRequest
+  readonly observer: UploadObserver
+  readonly losses: LossCollector
+  readonly batcher: ObjectBatcher
+  readonly counters: UploadCounters
+  readonly stop: UploadStop
+  /** Large files read at once. */
+  readonly largeFiles: Limiter
+  /** A file below this many bytes is one content under every splitter in use, and goes through the batcher. */
+  readonly smallFileBytes: number
+  /** Directories walked at once beside the one in hand; see walk.ts. */
+  openDirectories: number
+}
+
+export const newCounters = (): UploadCounters => ({
+  totalBytes: 0,
+  excludedBytes: 0,
+  fileCount: 0,
+  cachedFileCount: 0,
+  nonCachedFileCount: 0,
+  directoryCount: 0,
+  excludedFileCount: 0,
+  excludedDirectoryCount: 0,
+  ignoredErrorCount: 0,
+  errorCount: 0,
+})
