@@ -22,9 +22,11 @@ export interface NativeAddon {
   readonly zstd:
     | { compress(data: Uint8Array, level: number): Promise<Buffer>; expand(data: Uint8Array, maxBytes: number): Promise<Buffer> }
     | undefined
-  /** Receives one file descriptor over the Unix socket `socket` (SCM_RIGHTS). Used with fusermount3. */
   /** Names of the extended attributes of a path, links not followed; [] when it has none or the file system knows none. */
   xattrNames(path: Uint8Array): string[]
+  /** Sets access and modification time of a path to the nanosecond, links not followed. */
+  setTimes(path: Uint8Array, seconds: number, nanoseconds: number): void
+  /** Receives one file descriptor over the Unix socket `socket` (SCM_RIGHTS). Used with fusermount3. */
   receiveDescriptor(socket: number): number
   /** A connected pair of Unix stream sockets, both close-on-exec except the second. */
   socketPair(): [number, number]

@@ -1,0 +1,205 @@
+import { lstatSync, mkdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { CancelledError, systemCode } from '#base/errors.ts'
+import { Limiter } from '#base/limit.ts'
+import type { ObjectId } from '#repo/object/object.ts'
+import type { Repository } from '#repo/repository/repository.ts'
+import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
+import { readDirectory } from '#snapshot/tree/repository-tree.ts'
+import { setAttributes } from './attributes.ts'
+import { deleteExtra } from './delete-extra.ts'
+import { checkName, HostileEntryError, RestoreConflictError } from './errors.ts'
+import { enterDirectory } from './local-directory.ts'
+import { restoreFile } from './local-file.ts'
+import {
+  type LocalRestoreOptions,
+  newRestoreCounters,
+  type RestoreCounters,
+  type RestoreFailure,
+  type RestoreObserver,
+  type RestoreResult,
+} from './options.ts'
+
+export interface RestoreRequest {
+  readonly repository: Repository
+  readonly root: DirectoryEntry
+  /** Absolute path that becomes the root. */
+  readonly target: string
+  readonly options: LocalRestoreOptions
+  readonly observer?: RestoreObserver
+  readonly signal?: AbortSignal
+}
+
+/** Directories being filled at once beside the one in hand; deeper ones are done in place, so that nothing waits for a free seat. */
+const directoriesAtOnce = 32
+const maxDepth = 4096
+const maxLinkBytes = 1 << 16
+
+interface Run extends RestoreRequest {
+  readonly counters: RestoreCounters
+  readonly failures: RestoreFailure[]
+  readonly files: Limiter
+  openDirectories: number
+}
+
+/** Restores a tree to a local folder. An entry that fails does not stop the others: all failures are returned. Throws only when
+ *  the target itself cannot be used, or CancelledError. Source: spec 07, 7.4.1–7.4.3. */
+export async function restoreTree(request: RestoreRequest): Promise<RestoreResult> {
+  const parallel = Math.max(1, request.options.parallel)
+  const target = resolveTarget(request.target)
+  const run: Run = { ...request, target, counters: newRestoreCounters(), failures: [], files: new Limiter(parallel), openDirectories: 0 }
+  if (request.root.type === 'd') {
+    enterDirectory(target, request.options, true)
+    await restoreDirectory(run, request.root, target, '', [])
+  } else await restoreEntry(run, request.root, target, '.', [])
+  if (request.signal?.aborted) throw new CancelledError('the restore was cancelled; what has been restored so far stays')
+  return { counters: run.counters, failures: run.failures }
+}
+
+/** The person named the target: a link at its end is theirs to follow, everything below is not. */
+function resolveTarget(target: string): string {
+  try {
+    return realpathSync(target)
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error
+    mkdirSync(dirname(target), { recursive: true })
+    return join(realpathSync(dirname(target)), target.slice(dirname(target).length).replace(/^\/+/, ''))
+  }
+}
+
+function fail(run: Run, path: string, error: unknown): void {
+  const failure = { path: path === '' ? '.' : path, error }
+  run.failures.push(failure)
+  run.observer?.failed?.(failure)
+}
+
+/** Fills a directory that stands already; its own attributes are set last, after all children. */
+async function restoreDirectory(
+  run: Run,
+  entry: DirectoryEntry,
+  path: string,
+  relative: string,
+  ancestors: readonly string[],
+): Promise<void> {
+  try {
+    if (ancestors.includes(entry.objectId)) throw new HostileEntryError('the directory contains itself; it is not restored')
+    if (ancestors.length > maxDepth)
+      throw new HostileEntryError(`the tree is deeper than ${maxDepth} directories; the rest is not restored`)
+    const { entries } = await readDirectory(run.repository, entry.objectId as ObjectId)
+    if (run.options.deleteExtra) deleteExtra(path, entries, run.counters)
+    await restoreChildren(run, entries, path, relative, [...ancestors, entry.objectId])
+  } catch (error) {
+    fail(run, relative, error)
+  }
+  try {
+    setAttributes(path, entry, run.options)
+    run.counters.directories++
+  } catch (error) {
+    fail(run, relative, error)
+  }
+}
+
+async function restoreChildren(run: Run, entries: readonly DirectoryEntry[], path: string, relative: string, ancestors: readonly string[]) {
+  const pending = new Set<Promise<void>>()
+  for (const child of entries) count(run.counters, child)
+  for (const child of entries) {
+    if (run.signal?.aborted) break
+    const childRelative = relative === '' ? child.name : `${relative}/${child.name}`
+    let childPath: string
+    try {
+      childPath = join(path, checkName(child.name))
+    } catch (error) {
+      fail(run, childRelative, error)
+      continue
+    }
+    if (child.type === 'd' && run.openDirectories >= directoriesAtOnce) {
+      await restoreEntry(run, child, childPath, childRelative, ancestors)
+      continue
+    }
+    const isDirectory = child.type === 'd'
+    if (isDirectory) run.openDirectories++
+    const work = restoreEntry(run, child, childPath, childRelative, ancestors).finally(() => {
+      if (isDirectory) run.openDirectories--
+      pending.delete(work)
+    })
+    pending.add(work)
+    // Bounds what waits in this directory: the limiter bounds only what runs.
+    if (pending.size >= 4 * run.files.limit) await Promise.race(pending)
+  }
+  await Promise.all(pending)
+}
+
+function count(counters: RestoreCounters, entry: DirectoryEntry): void {
+  if (entry.type === 'd') counters.enqueuedDirectories++
+  else if (entry.type === 's') counters.enqueuedSymlinks++
+  else {
+    counters.enqueuedFiles++
+    counters.enqueuedBytes += entry.sizeBytes
+  }
+}
+
+/** Never rejects: what goes wrong is recorded. */
+async function restoreEntry(run: Run, entry: DirectoryEntry, path: string, relative: string, ancestors: readonly string[]): Promise<void> {
+  try {
+    if (entry.type === 'd') {
+      enterDirectory(path, run.options, false)
+      await restoreDirectory(run, entry, path, relative, ancestors)
+    } else if (entry.type === 's') await run.files.run(() => restoreSymlink(run, entry, path))
+    else if (entry.type === 'f') await run.files.run(() => restoreOneFile(run, entry, path))
+    else throw new HostileEntryError(`entries of type "${entry.type}" are not known to this version`)
+  } catch (error) {
+    fail(run, relative, error)
+  }
+  run.observer?.progress?.(run.counters)
+}
+
+async function restoreOneFile(run: Run, entry: DirectoryEntry, path: string): Promise<void> {
+  if (run.signal?.aborted) return
+  const { counters, options } = run
+  if (options.skipExisting && isSameFile(path, entry)) {
+    counters.skipped++
+    counters.skippedBytes += entry.sizeBytes
+    return
+  }
+  let bytes = 0
+  await restoreFile(run.repository, entry, path, options, (n) => {
+    bytes += n
+    counters.bytes += n
+    run.observer?.progress?.(counters)
+  })
+  counters.bytes += entry.sizeBytes - bytes
+  setAttributes(path, entry, options)
+  counters.files++
+}
+
+/** Regular file of equal size whose time is less than two seconds off (spec 07, 7.4.2). */
+function isSameFile(path: string, entry: DirectoryEntry): boolean {
+  const stats = lstatSync(path, { throwIfNoEntry: false, bigint: true })
+  if (!stats?.isFile() || Number(stats.size) !== entry.sizeBytes) return false
+  const difference = stats.mtimeNs - entry.modifiedNs
+  return difference < 2_000_000_000n && difference > -2_000_000_000n
+}
+
+async function restoreSymlink(run: Run, entry: DirectoryEntry, path: string): Promise<void> {
+  if (run.signal?.aborted) return
+  const { counters, options } = run
+  const existing = lstatSync(path, { throwIfNoEntry: false })
+  if (existing) {
+    if (!existing.isSymbolicLink())
+      throw new RestoreConflictError(`${path} is not a symbolic link, but one in the snapshot. Move it away first.`)
+    if (options.skipExisting) {
+      counters.skipped++
+      counters.skippedBytes += entry.sizeBytes
+      return
+    }
+    if (!options.overwriteSymlinks)
+      throw new RestoreConflictError(`the symbolic link ${path} exists already. Leave out --no-overwrite-symlinks to replace it.`)
+    rmSync(path)
+  }
+  const target = await run.repository.objects.readAll(entry.objectId as ObjectId, maxLinkBytes)
+  if (target.length === 0 || target.includes(0))
+    throw new HostileEntryError('the target of the symbolic link is empty or has a zero byte in it')
+  symlinkSync(target, path)
+  setAttributes(path, entry, options)
+  counters.symlinks++
+}
