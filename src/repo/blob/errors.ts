@@ -45,3 +45,21 @@ export class TransientStorageError extends StorageError {
 export class ReadOnlyStorageError extends StorageError {
   override readonly code = 'STORAGE_READ_ONLY'
 }
+
+/** The storage has no room (or the quota is used up). */
+export class StorageFullError extends StorageError {
+  override readonly code = 'STORAGE_FULL'
+}
+
+/** The service does not accept who we say we are, or no longer. */
+export class CredentialsError extends StorageError {
+  override readonly code = 'STORAGE_CREDENTIALS'
+}
+
+/** A put asked for something that this kind of storage cannot do. */
+export class UnsupportedOptionError extends StorageError {
+  override readonly code = 'STORAGE_UNSUPPORTED_OPTION'
+  constructor(backend: string, option: string, options?: ErrorOptions) {
+    super(`${backend} storage does not support ${option}`, options)
+  }
+}
