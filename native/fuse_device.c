@@ -1,0 +1,262 @@
+// The few system calls around /dev/fuse that Node has not: descriptors over a Unix socket, mount(2), and a thread that waits for
+// requests so that the event loop need not (spec 08, 3.14 and 3.15).
+#include "addon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+// Requests waiting for the event loop, at most; the thread stops reading above it.
+#define QUEUE_LIMIT_BYTES (32u << 20)
+
+static bool get_int(napi_env env, napi_value value, int *out) {
+  int32_t number;
+  if (napi_get_value_int32(env, value, &number) != napi_ok) return false;
+  *out = number;
+  return true;
+}
+
+static napi_value receive_descriptor(napi_env env, napi_callback_info info) {
+  size_t argc = 1;
+  napi_value args[1], result;
+  int sock;
+  if (napi_get_cb_info(env, info, &argc, args, NULL, NULL) != napi_ok || argc < 1 || !get_int(env, args[0], &sock))
+    return throw_type(env, "receiveDescriptor(socket): expected a descriptor");
+  char byte;
+  struct iovec part = {.iov_base = &byte, .iov_len = 1};
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof(int))];
+  } control;
+  memset(&control, 0, sizeof control);
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+  ssize_t got;
+  do got = recvmsg(sock, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  while (got < 0 && errno == EINTR);
+  if (got < 0) return throw_errno(env, "receiving a descriptor failed", errno);
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof(int)))
+    return throw_errno(env, "no descriptor was sent", ENODEV);
+  int fd;
+  memcpy(&fd, CMSG_DATA(header), sizeof fd);
+  napi_create_int32(env, fd, &result);
+  return result;
+}
+
+static napi_value socket_pair(napi_env env, napi_callback_info info) {
+  (void)info;
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return throw_errno(env, "socketpair failed", errno);
+  fcntl(pair[1], F_SETFD, 0);
+  napi_value result, element;
+  napi_create_array_with_length(env, 2, &result);
+  for (uint32_t i = 0; i < 2; i++) {
+    napi_create_int32(env, pair[i], &element);
+    napi_set_element(env, result, i, element);
+  }
+  return result;
+}
+
+static bool get_text(napi_env env, napi_value value, char *into, size_t size) {
+  size_t length;
+  return napi_get_value_string_utf8(env, value, into, size, &length) == napi_ok && length + 1 < size;
+}
+
+static napi_value mount_call(napi_env env, napi_callback_info info) {
+  size_t argc = 5;
+  napi_value args[5];
+  char source[256], target[4096], type[64], data[1024];
+  uint32_t flags;
+  if (napi_get_cb_info(env, info, &argc, args, NULL, NULL) != napi_ok || argc < 5 || !get_text(env, args[0], source, sizeof source) ||
+      !get_text(env, args[1], target, sizeof target) || !get_text(env, args[2], type, sizeof type) ||
+      napi_get_value_uint32(env, args[3], &flags) != napi_ok || !get_text(env, args[4], data, sizeof data))
+    return throw_type(env, "mount(source, target, type, flags, data): wrong or too long arguments");
+  if (mount(source, target, type, flags, data) < 0) return throw_errno(env, "mount failed", errno);
+  return NULL;
+}
+
+static napi_value unmount_call(napi_env env, napi_callback_info info) {
+  size_t argc = 2;
+  napi_value args[2];
+  char target[4096];
+  int flags;
+  if (napi_get_cb_info(env, info, &argc, args, NULL, NULL) != napi_ok || argc < 2 || !get_text(env, args[0], target, sizeof target) ||
+      !get_int(env, args[1], &flags))
+    return throw_type(env, "unmount(target, flags): wrong arguments");
+  if (umount2(target, flags) < 0) return throw_errno(env, "unmount failed", errno);
+  return NULL;
+}
+
+// A growing run of requests, each padded to 8 bytes.
+struct queue {
+  uint8_t *bytes;
+  size_t used, capacity;
+};
+
+struct reader {
+  pthread_t thread;
+  pthread_mutex_t lock;
+  pthread_cond_t room;
+  struct queue filling, draining;
+  uint8_t *buffer;
+  size_t buffer_bytes;
+  int fd, wake[2];
+  int end; // errno that ended the reading, 0 while it goes on
+  bool started, stop;
+  napi_threadsafe_function notify;
+};
+
+static bool append(struct queue *queue, const uint8_t *bytes, size_t length) {
+  size_t padded = (length + 7) & ~(size_t)7, need = queue->used + padded;
+  if (need > queue->capacity) {
+    size_t capacity = queue->capacity ? queue->capacity : 65536;
+    while (capacity < need) capacity *= 2;
+    uint8_t *grown = realloc(queue->bytes, capacity);
+    if (grown == NULL) return false;
+    queue->bytes = grown;
+    queue->capacity = capacity;
+  }
+  memcpy(queue->bytes + queue->used, bytes, length);
+  memset(queue->bytes + queue->used + length, 0, padded - length);
+  queue->used = need;
+  return true;
+}
+
+// Waits until the device has a request. False when the reader was told to stop.
+static bool wait_for_request(struct reader *reader) {
+  struct pollfd polled[2] = {{.fd = reader->fd, .events = POLLIN}, {.fd = reader->wake[0], .events = POLLIN}};
+  while (poll(polled, 2, -1) < 0)
+    if (errno != EINTR) return false;
+  return (polled[1].revents & POLLIN) == 0;
+}
+
+static void *read_requests(void *data) {
+  struct reader *reader = data;
+  int end = 0;
+  while (end == 0) {
+    ssize_t got = read(reader->fd, reader->buffer, reader->buffer_bytes);
+    if (got < 0) {
+      if (errno == EINTR || errno == ENOENT) continue;
+      if (errno != EAGAIN) end = errno;
+      else if (!wait_for_request(reader)) end = ECANCELED;
+      continue;
+    }
+    pthread_mutex_lock(&reader->lock);
+    while (reader->filling.used > QUEUE_LIMIT_BYTES && !reader->stop) pthread_cond_wait(&reader->room, &reader->lock);
+    bool first = reader->filling.used == 0;
+    if (!append(&reader->filling, reader->buffer, (size_t)got)) end = ENOMEM;
+    pthread_mutex_unlock(&reader->lock);
+    if (first && end == 0 && napi_call_threadsafe_function(reader->notify, reader, napi_tsfn_nonblocking) == napi_closing) return NULL;
+  }
+  pthread_mutex_lock(&reader->lock);
+  reader->end = end;
+  pthread_mutex_unlock(&reader->lock);
+  if (napi_call_threadsafe_function(reader->notify, reader, napi_tsfn_nonblocking) != napi_closing)
+    napi_release_threadsafe_function(reader->notify, napi_tsfn_release);
+  return NULL;
+}
+
+// On the event loop: hands everything that has arrived to JavaScript in one call, (batch, undefined) or (undefined, code).
+static void deliver(napi_env env, napi_value callback, void *context, void *data) {
+  (void)data;
+  struct reader *reader = context;
+  if (env == NULL || callback == NULL) return;
+  pthread_mutex_lock(&reader->lock);
+  struct queue taken = reader->filling;
+  reader->filling = reader->draining;
+  reader->filling.used = 0;
+  reader->draining = taken;
+  int end = reader->end;
+  pthread_cond_signal(&reader->room);
+  pthread_mutex_unlock(&reader->lock);
+  napi_value undefined, args[2];
+  napi_get_undefined(env, &undefined);
+  if (taken.used > 0 && napi_create_buffer_copy(env, taken.used, taken.bytes, NULL, &args[0]) == napi_ok) {
+    args[1] = undefined;
+    napi_call_function(env, undefined, callback, 2, args, NULL);
+  }
+  if (end != 0) {
+    args[0] = undefined;
+    napi_create_string_utf8(env, end == ECANCELED ? "ECANCELED" : errno_name(end), NAPI_AUTO_LENGTH, &args[1]);
+    napi_call_function(env, undefined, callback, 2, args, NULL);
+  }
+}
+
+static void request_stop(struct reader *reader) {
+  pthread_mutex_lock(&reader->lock);
+  bool already = reader->stop;
+  reader->stop = true;
+  pthread_cond_signal(&reader->room);
+  pthread_mutex_unlock(&reader->lock);
+  if (!already && write(reader->wake[1], "", 1) < 0) return; // the pipe is empty before: cannot fail
+}
+
+static void free_reader(struct reader *reader) {
+  close(reader->wake[0]);
+  close(reader->wake[1]);
+  pthread_mutex_destroy(&reader->lock);
+  pthread_cond_destroy(&reader->room);
+  free(reader->filling.bytes);
+  free(reader->draining.bytes);
+  free(reader->buffer);
+  free(reader);
+}
+
+// Runs when the thread has released its side, or when the process ends before.
+static void finish_reader(napi_env env, void *data, void *hint) {
+  (void)env;
+  (void)hint;
+  struct reader *reader = data;
+  request_stop(reader);
+  if (reader->started) pthread_join(reader->thread, NULL);
+  free_reader(reader);
+}
+
+static napi_value read_device(napi_env env, napi_callback_info info) {
+  size_t argc = 3;
+  napi_value args[3], name;
+  int fd, size;
+  napi_valuetype type = napi_undefined;
+  if (napi_get_cb_info(env, info, &argc, args, NULL, NULL) != napi_ok || argc < 3 || !get_int(env, args[0], &fd) ||
+      !get_int(env, args[1], &size) || size < 8192 || size > (64 << 20) || napi_typeof(env, args[2], &type) != napi_ok || type != napi_function)
+    return throw_type(env, "readDevice(fd, maxRequestBytes, deliver): wrong arguments");
+  int status = fcntl(fd, F_GETFL);
+  if (status < 0 || fcntl(fd, F_SETFL, status | O_NONBLOCK) < 0) return throw_errno(env, "the device cannot be polled", errno);
+  struct reader *reader = calloc(1, sizeof *reader);
+  if (reader == NULL) return throw_errno(env, "no reader", ENOMEM);
+  reader->fd = fd;
+  reader->buffer_bytes = (size_t)size;
+  reader->buffer = malloc(reader->buffer_bytes);
+  pthread_mutex_init(&reader->lock, NULL);
+  pthread_cond_init(&reader->room, NULL);
+  if (reader->buffer == NULL || pipe2(reader->wake, O_CLOEXEC) < 0) {
+    free(reader->buffer);
+    free(reader);
+    return throw_errno(env, "no reader", ENOMEM);
+  }
+  napi_create_string_utf8(env, "kura.readDevice", NAPI_AUTO_LENGTH, &name);
+  if (napi_create_threadsafe_function(env, args[2], NULL, name, 0, 1, reader, finish_reader, reader, deliver, &reader->notify) != napi_ok) {
+    free_reader(reader);
+    return throw_errno(env, "no reader", ENOMEM);
+  }
+  reader->started = pthread_create(&reader->thread, NULL, read_requests, reader) == 0;
+  if (!reader->started) {
+    napi_release_threadsafe_function(reader->notify, napi_tsfn_abort);
+    return throw_errno(env, "no reader thread", EAGAIN);
+  }
+  return NULL;
+}
+
+void register_fuse_device(napi_env env, napi_value exports) {
+  add_function(env, exports, "receiveDescriptor", receive_descriptor);
+  add_function(env, exports, "socketPair", socket_pair);
+  add_function(env, exports, "mount", mount_call);
+  add_function(env, exports, "unmount", unmount_call);
+  add_function(env, exports, "readDevice", read_device);
+}

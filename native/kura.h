@@ -1,0 +1,49 @@
+/* What every part of the addon shares: Node-API glue, and nothing of the algorithms. */
+#ifndef KURA_H
+#define KURA_H
+
+#include <node_api.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes of a Uint8Array or Buffer; the memory belongs to JavaScript. */
+typedef struct {
+  uint8_t *data;
+  size_t length;
+} bytes_t;
+
+/* Throws a TypeError and returns false when `value` is not a Uint8Array. */
+bool get_bytes(napi_env env, napi_value value, const char *what, bytes_t *out);
+
+/* Throws an Error whose `code` is the name of `error` (ENOENT ...) and whose message says what was tried. */
+void throw_errno(napi_env env, int error, const char *what, const char *path);
+
+/* Defines a function on `exports`; returns false when that fails. */
+bool export_function(napi_env env, napi_value exports, const char *name, napi_callback callback);
+
+/* A job on the thread pool that settles a promise. `run` works without touching JavaScript and leaves a static text in `failure`
+ * when it fails; `finish` makes the value that the promise resolves to. `keep` is an object that must live until then. */
+typedef struct job job_t;
+struct job {
+  void (*run)(job_t *job);
+  napi_value (*finish)(napi_env env, job_t *job);
+  void (*release)(job_t *job);
+  const char *failure;
+  napi_ref keep;
+  napi_deferred deferred;
+  napi_async_work work;
+};
+
+/* Queues the job and returns its promise; takes over the job, also when that fails (then it throws and returns NULL). */
+napi_value start_job(napi_env env, job_t *job, napi_value keep, const char *name);
+
+/* Parts of the addon: each puts its functions on `exports`. */
+bool register_hash(napi_env env, napi_value exports);
+bool register_splitter(napi_env env, napi_value exports);
+bool register_seal(napi_env env, napi_value exports);
+bool register_zstd(napi_env env, napi_value exports);
+bool register_galois(napi_env env, napi_value exports);
+bool register_files(napi_env env, napi_value exports);
+
+#endif

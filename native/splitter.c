@@ -1,0 +1,90 @@
+/* Boundary search of the content-defined splitters (spec 03, 2.3 to 2.5). */
+#include "kura.h"
+
+#include "buzhash_table.h"
+
+enum { window_bytes = 64 };
+
+static inline uint32_t rotl32(uint32_t v, unsigned n) { return n ? (v << n) | (v >> (32 - n)) : v; }
+
+/* The hash is a function of the last 64 bytes alone, so that nothing before position `from` - 64 is touched. Returns the end of
+ * the segment or -1. `from` is the first end to be tested, and is at least 64 behind the start of the segment. */
+static int64_t cut_buzhash(const uint8_t *data, size_t from, size_t to, uint32_t mask) {
+  uint32_t h = 0;
+  for (size_t i = 0; i < window_bytes; i++) h ^= rotl32(buzhash_table[data[from - window_bytes + i]], (63 - i) & 31);
+  if ((h & mask) == 0) return (int64_t)from;
+  for (size_t end = from + 1; end <= to; end++) {
+    h = rotl32(h, 1) ^ buzhash_table[data[end - 1 - window_bytes]] ^ buzhash_table[data[end - 1]];
+    if ((h & mask) == 0) return (int64_t)end;
+  }
+  return -1;
+}
+
+static const uint64_t polynomial = 0x2e3e3e4a305605u; /* degree 53 */
+static uint64_t rk_out[256], rk_mod[256];
+
+static uint64_t poly_mod(uint64_t value) {
+  for (int bit = 63; bit >= 53; bit--)
+    if (value >> bit & 1) value ^= polynomial << (bit - 53);
+  return value;
+}
+
+static void make_rabin_karp_tables(void) {
+  for (unsigned b = 0; b < 256; b++) {
+    uint64_t v = b;
+    for (int i = 0; i < 63; i++) v = poly_mod(v << 8);
+    rk_out[b] = v;
+    /* b * x^53 mod P, bit by bit since b << 53 does not fit below the degree. */
+    uint64_t m = 0;
+    for (int bit = 7; bit >= 0; bit--) {
+      m = poly_mod(m << 1);
+      if (b >> bit & 1) m ^= poly_mod(1ull << 53);
+    }
+    rk_mod[b] = m | (uint64_t)b << 53;
+  }
+}
+
+static int64_t cut_rabin_karp(const uint8_t *data, size_t from, size_t to, uint64_t mask) {
+  uint64_t v = 0;
+  for (size_t i = from - window_bytes; i < from; i++) v = ((v << 8) | data[i]) ^ rk_mod[v >> 45 & 0xff];
+  if ((v & mask) == 0) return (int64_t)from;
+  for (size_t end = from + 1; end <= to; end++) {
+    v ^= rk_out[data[end - 1 - window_bytes]];
+    v = ((v << 8) | data[end - 1]) ^ rk_mod[v >> 45 & 0xff];
+    if ((v & mask) == 0) return (int64_t)end;
+  }
+  return -1;
+}
+
+/* findCut(kind, averageBytes, data, start, resume) */
+static napi_value find_cut(napi_env env, napi_callback_info info) {
+  size_t argc = 5;
+  napi_value argv[5], result;
+  uint32_t kind;
+  int64_t average, start, resume;
+  bytes_t data;
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc < 5 || napi_get_value_uint32(env, argv[0], &kind) != napi_ok ||
+      napi_get_value_int64(env, argv[1], &average) != napi_ok || napi_get_value_int64(env, argv[3], &start) != napi_ok ||
+      napi_get_value_int64(env, argv[4], &resume) != napi_ok) {
+    napi_throw_type_error(env, NULL, "findCut takes a kind, an average, bytes and two positions");
+    return NULL;
+  }
+  if (!get_bytes(env, argv[2], "data", &data)) return NULL;
+  if (kind > 1 || average < 2 * window_bytes || average > 1 << 30 || (average & (average - 1)) || start < 0 || (uint64_t)start > data.length) {
+    napi_throw_range_error(env, NULL, "findCut was given a position or a size outside of its range");
+    return NULL;
+  }
+  size_t first = (size_t)start + (size_t)average / 2, last = (size_t)start + 2 * (size_t)average;
+  size_t from = resume >= 0 && (size_t)resume + 1 > first ? (size_t)resume + 1 : first;
+  size_t to = last < data.length ? last : data.length;
+  int64_t cut = -1;
+  if (from <= to) cut = kind == 0 ? cut_buzhash(data.data, from, to, (uint32_t)average - 1) : cut_rabin_karp(data.data, from, to, (uint64_t)average - 1);
+  if (cut < 0 && last <= data.length) cut = (int64_t)last;
+  napi_create_int64(env, cut, &result);
+  return result;
+}
+
+bool register_splitter(napi_env env, napi_value exports) {
+  make_rabin_karp_tables();
+  return export_function(env, exports, "findCut", find_cut);
+}
