@@ -1,5 +1,6 @@
 // The few system calls around /dev/fuse that Node has not: descriptors over a Unix socket, mount(2), and a thread that waits for
 // requests so that the event loop need not (spec 08, 3.14 and 3.15).
+#define _GNU_SOURCE
 #include "addon.h"
 
 #include <errno.h>
