@@ -1,7 +1,8 @@
 // The few system calls around /dev/fuse that Node has not: descriptors over a Unix socket, mount(2), and a thread that waits for
 // requests so that the event loop need not (spec 08, 3.14 and 3.15).
 #define _GNU_SOURCE
-#include "addon.h"
+#include "fuse_device.h"
+#include "kura.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,16 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+static napi_value fail(napi_env env, const char *what, int error) {
+  throw_errno(env, error, what, NULL);
+  return NULL;
+}
+
+static napi_value throw_type(napi_env env, const char *message) {
+  napi_throw_type_error(env, NULL, message);
+  return NULL;
+}
 
 // Requests waiting for the event loop, at most; the thread stops reading above it.
 #define QUEUE_LIMIT_BYTES (32u << 20)
@@ -40,10 +51,10 @@ static napi_value receive_descriptor(napi_env env, napi_callback_info info) {
   ssize_t got;
   do got = recvmsg(sock, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
   while (got < 0 && errno == EINTR);
-  if (got < 0) return throw_errno(env, "receiving a descriptor failed", errno);
+  if (got < 0) return fail(env, "receiving a descriptor failed", errno);
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);
   if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS || header->cmsg_len != CMSG_LEN(sizeof(int)))
-    return throw_errno(env, "no descriptor was sent", ENODEV);
+    return fail(env, "no descriptor was sent", ENODEV);
   int fd;
   memcpy(&fd, CMSG_DATA(header), sizeof fd);
   napi_create_int32(env, fd, &result);
@@ -53,7 +64,7 @@ static napi_value receive_descriptor(napi_env env, napi_callback_info info) {
 static napi_value socket_pair(napi_env env, napi_callback_info info) {
   (void)info;
   int pair[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return throw_errno(env, "socketpair failed", errno);
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) return fail(env, "socketpair failed", errno);
   fcntl(pair[1], F_SETFD, 0);
   napi_value result, element;
   napi_create_array_with_length(env, 2, &result);
@@ -78,7 +89,7 @@ static napi_value mount_call(napi_env env, napi_callback_info info) {
       !get_text(env, args[1], target, sizeof target) || !get_text(env, args[2], type, sizeof type) ||
       napi_get_value_uint32(env, args[3], &flags) != napi_ok || !get_text(env, args[4], data, sizeof data))
     return throw_type(env, "mount(source, target, type, flags, data): wrong or too long arguments");
-  if (mount(source, target, type, flags, data) < 0) return throw_errno(env, "mount failed", errno);
+  if (mount(source, target, type, flags, data) < 0) return fail(env, "mount failed", errno);
   return NULL;
 }
 
@@ -90,7 +101,7 @@ static napi_value unmount_call(napi_env env, napi_callback_info info) {
   if (napi_get_cb_info(env, info, &argc, args, NULL, NULL) != napi_ok || argc < 2 || !get_text(env, args[0], target, sizeof target) ||
       !get_int(env, args[1], &flags))
     return throw_type(env, "unmount(target, flags): wrong arguments");
-  if (umount2(target, flags) < 0) return throw_errno(env, "unmount failed", errno);
+  if (umount2(target, flags) < 0) return fail(env, "unmount failed", errno);
   return NULL;
 }
 
@@ -163,6 +174,19 @@ static void *read_requests(void *data) {
   return NULL;
 }
 
+static const char *end_name(int error) {
+  switch (error) {
+    case ENODEV: return "ENODEV";
+    case ECONNABORTED: return "ECONNABORTED";
+    case ECANCELED: return "ECANCELED";
+    case ENOMEM: return "ENOMEM";
+    case EBADF: return "EBADF";
+    case EINVAL: return "EINVAL";
+    case EPERM: return "EPERM";
+    default: return "EIO";
+  }
+}
+
 // On the event loop: hands everything that has arrived to JavaScript in one call, (batch, undefined) or (undefined, code).
 static void deliver(napi_env env, napi_value callback, void *context, void *data) {
   (void)data;
@@ -184,7 +208,7 @@ static void deliver(napi_env env, napi_value callback, void *context, void *data
   }
   if (end != 0) {
     args[0] = undefined;
-    napi_create_string_utf8(env, end == ECANCELED ? "ECANCELED" : errno_name(end), NAPI_AUTO_LENGTH, &args[1]);
+    napi_create_string_utf8(env, end_name(end), NAPI_AUTO_LENGTH, &args[1]);
     napi_call_function(env, undefined, callback, 2, args, NULL);
   }
 }
@@ -228,9 +252,9 @@ static napi_value read_device(napi_env env, napi_callback_info info) {
       !get_int(env, args[1], &size) || size < 8192 || size > (64 << 20) || napi_typeof(env, args[2], &type) != napi_ok || type != napi_function)
     return throw_type(env, "readDevice(fd, maxRequestBytes, deliver): wrong arguments");
   int status = fcntl(fd, F_GETFL);
-  if (status < 0 || fcntl(fd, F_SETFL, status | O_NONBLOCK) < 0) return throw_errno(env, "the device cannot be polled", errno);
+  if (status < 0 || fcntl(fd, F_SETFL, status | O_NONBLOCK) < 0) return fail(env, "the device cannot be polled", errno);
   struct reader *reader = calloc(1, sizeof *reader);
-  if (reader == NULL) return throw_errno(env, "no reader", ENOMEM);
+  if (reader == NULL) return fail(env, "no reader", ENOMEM);
   reader->fd = fd;
   reader->buffer_bytes = (size_t)size;
   reader->buffer = malloc(reader->buffer_bytes);
@@ -239,25 +263,23 @@ static napi_value read_device(napi_env env, napi_callback_info info) {
   if (reader->buffer == NULL || pipe2(reader->wake, O_CLOEXEC) < 0) {
     free(reader->buffer);
     free(reader);
-    return throw_errno(env, "no reader", ENOMEM);
+    return fail(env, "no reader", ENOMEM);
   }
   napi_create_string_utf8(env, "kura.readDevice", NAPI_AUTO_LENGTH, &name);
   if (napi_create_threadsafe_function(env, args[2], NULL, name, 0, 1, reader, finish_reader, reader, deliver, &reader->notify) != napi_ok) {
     free_reader(reader);
-    return throw_errno(env, "no reader", ENOMEM);
+    return fail(env, "no reader", ENOMEM);
   }
   reader->started = pthread_create(&reader->thread, NULL, read_requests, reader) == 0;
   if (!reader->started) {
     napi_release_threadsafe_function(reader->notify, napi_tsfn_abort);
-    return throw_errno(env, "no reader thread", EAGAIN);
+    return fail(env, "no reader thread", EAGAIN);
   }
   return NULL;
 }
 
-void register_fuse_device(napi_env env, napi_value exports) {
-  add_function(env, exports, "receiveDescriptor", receive_descriptor);
-  add_function(env, exports, "socketPair", socket_pair);
-  add_function(env, exports, "mount", mount_call);
-  add_function(env, exports, "unmount", unmount_call);
-  add_function(env, exports, "readDevice", read_device);
+bool register_fuse_device(napi_env env, napi_value exports) {
+  return export_function(env, exports, "receiveDescriptor", receive_descriptor) && export_function(env, exports, "socketPair", socket_pair) &&
+         export_function(env, exports, "mount", mount_call) && export_function(env, exports, "unmount", unmount_call) &&
+         export_function(env, exports, "readDevice", read_device);
 }

@@ -26,11 +26,11 @@ static const struct {
   int number;
   const char *name;
 } error_names[] = {
-    {EPERM, "EPERM"},   {ENOENT, "ENOENT"},   {EIO, "EIO"},         {ENXIO, "ENXIO"},         {EAGAIN, "EAGAIN"},   {ENOMEM, "ENOMEM"},
-    {EACCES, "EACCES"}, {EBUSY, "EBUSY"},     {EEXIST, "EEXIST"},   {ENODEV, "ENODEV"},       {ENOTDIR, "ENOTDIR"}, {EISDIR, "EISDIR"},
-    {EINVAL, "EINVAL"}, {EMFILE, "EMFILE"},   {ENOSPC, "ENOSPC"},   {EROFS, "EROFS"},         {ERANGE, "ERANGE"},   {ELOOP, "ELOOP"},
-    {EINTR, "EINTR"},   {EBADF, "EBADF"},     {ENOTCONN, "ENOTCONN"}, {EOPNOTSUPP, "EOPNOTSUPP"}, {ENOSYS, "ENOSYS"},   {ENAMETOOLONG, "ENAMETOOLONG"},
-    {EPIPE, "EPIPE"},   {ENODATA, "ENODATA"}, {ECONNRESET, "ECONNRESET"}, {EPROTO, "EPROTO"},
+    {EPERM, "EPERM"},     {ENOENT, "ENOENT"},   {EIO, "EIO"},         {ENXIO, "ENXIO"},           {EAGAIN, "EAGAIN"},         {ENOMEM, "ENOMEM"},
+    {EACCES, "EACCES"},   {EBUSY, "EBUSY"},     {EEXIST, "EEXIST"},   {ENODEV, "ENODEV"},         {ENOTDIR, "ENOTDIR"},       {EISDIR, "EISDIR"},
+    {EINVAL, "EINVAL"},   {EMFILE, "EMFILE"},   {ENOSPC, "ENOSPC"},   {EROFS, "EROFS"},           {ERANGE, "ERANGE"},         {ELOOP, "ELOOP"},
+    {EINTR, "EINTR"},     {EBADF, "EBADF"},     {ENOTCONN, "ENOTCONN"}, {EOPNOTSUPP, "EOPNOTSUPP"}, {ENOSYS, "ENOSYS"},       {ENAMETOOLONG, "ENAMETOOLONG"},
+    {EPIPE, "EPIPE"},     {ENODATA, "ENODATA"}, {ECONNRESET, "ECONNRESET"}, {EPROTO, "EPROTO"},   {ECONNABORTED, "ECONNABORTED"},
 };
 
 void throw_errno(napi_env env, int error, const char *what, const char *path) {

@@ -16,7 +16,7 @@ typedef struct {
 /* Throws a TypeError and returns false when `value` is not a Uint8Array. */
 bool get_bytes(napi_env env, napi_value value, const char *what, bytes_t *out);
 
-/* Throws an Error whose `code` is the name of `error` (ENOENT ...) and whose message says what was tried. */
+/* Throws an Error whose `code` is the name of `error` (ENOENT ...) and whose message says what was tried; `path` may be NULL. */
 void throw_errno(napi_env env, int error, const char *what, const char *path);
 
 /* Defines a function on `exports`; returns false when that fails. */
@@ -38,7 +38,7 @@ struct job {
 /* Queues the job and returns its promise; takes over the job, also when that fails (then it throws and returns NULL). */
 napi_value start_job(napi_env env, job_t *job, napi_value keep, const char *name);
 
-/* Parts of the addon: each puts its functions on `exports`. */
+/* Parts of the addon: each puts its functions on `exports` and returns false when that fails. */
 bool register_hash(napi_env env, napi_value exports);
 bool register_splitter(napi_env env, napi_value exports);
 bool register_seal(napi_env env, napi_value exports);

@@ -1,0 +1,10 @@
+/* Descriptors, mount(2) and the request thread of the FUSE driver. */
+#ifndef KURA_FUSE_DEVICE_H
+#define KURA_FUSE_DEVICE_H
+
+#include <node_api.h>
+#include <stdbool.h>
+
+bool register_fuse_device(napi_env env, napi_value exports);
+
+#endif

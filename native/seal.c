@@ -1,0 +1,204 @@
+/* Authenticated encryption of contents (spec 01, 1.17): nonce || ciphertext || tag, the key derived from a secret and an identity. */
+#define _GNU_SOURCE
+#include "kura.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "openssl.h"
+
+enum {
+  nonce_bytes = 12,
+  tag_bytes = 16,
+  overhead_bytes = nonce_bytes + tag_bytes,
+  key_bytes = 32,
+  ctrl_set_iv_length = 0x9,
+  ctrl_get_tag = 0x10,
+  ctrl_set_tag = 0x11,
+};
+
+typedef struct {
+  bytes_t plain;
+  bytes_t identity;
+  uint8_t *out;
+} sealed_t;
+
+typedef struct {
+  job_t job;
+  uint32_t cipher;
+  bytes_t secret;
+  size_t count;
+  sealed_t items[];
+} seal_job_t;
+
+static const EVP_CIPHER *get_cipher(const openssl_t *ssl, uint32_t cipher) { return cipher == 0 ? ssl->aes_256_gcm() : ssl->chacha20_poly1305(); }
+
+static bool derive_key(const openssl_t *ssl, const bytes_t *secret, const bytes_t *identity, uint8_t key[key_bytes]) {
+  unsigned produced = 0;
+  return ssl->hmac(ssl->sha256(), secret->data, (int)secret->length, identity->data, identity->length, key, &produced) && produced == key_bytes;
+}
+
+static bool fill_random(uint8_t *out, size_t length) {
+  while (length > 0) {
+    ssize_t got = getrandom(out, length, 0);
+    if (got <= 0) return false;
+    out += got;
+    length -= (size_t)got;
+  }
+  return true;
+}
+
+static bool seal_one(const openssl_t *ssl, EVP_CIPHER_CTX *ctx, uint32_t cipher, const bytes_t *secret, const sealed_t *item) {
+  uint8_t key[key_bytes];
+  int produced = 0, tail = 0;
+  uint8_t *body = item->out + nonce_bytes;
+  return derive_key(ssl, secret, &item->identity, key) && fill_random(item->out, nonce_bytes) &&
+         ssl->encrypt_init(ctx, get_cipher(ssl, cipher), NULL, NULL, NULL) && ssl->ctx_ctrl(ctx, ctrl_set_iv_length, nonce_bytes, NULL) &&
+         ssl->encrypt_init(ctx, NULL, NULL, key, item->out) &&
+         ssl->encrypt_update(ctx, NULL, &produced, item->identity.data, (int)item->identity.length) &&
+         ssl->encrypt_update(ctx, body, &produced, item->plain.data, (int)item->plain.length) &&
+         ssl->encrypt_final(ctx, body + produced, &tail) &&
+         ssl->ctx_ctrl(ctx, ctrl_get_tag, tag_bytes, body + item->plain.length);
+}
+
+static void run_seal(job_t *job) {
+  seal_job_t *s = (seal_job_t *)job;
+  const openssl_t *ssl = openssl_functions();
+  EVP_CIPHER_CTX *ctx = ssl->ctx_new();
+  if (!ctx) job->failure = "out of memory";
+  for (size_t i = 0; ctx && !job->failure && i < s->count; i++)
+    if (!seal_one(ssl, ctx, s->cipher, &s->secret, &s->items[i])) job->failure = "a content could not be encrypted";
+  if (ctx) ssl->ctx_free(ctx);
+}
+
+static napi_value finish_seal(napi_env env, job_t *job) {
+  napi_value keep, results;
+  if (napi_get_reference_value(env, job->keep, &keep) != napi_ok || napi_get_named_property(env, keep, "results", &results) != napi_ok) return NULL;
+  return results;
+}
+
+static void release_seal(job_t *job) { free(job); }
+
+/* Collects the arguments of a batch into the job; results are made here, on the main thread, and filled on the pool. */
+static bool fill_seal_job(napi_env env, seal_job_t *job, napi_value plains, napi_value identities, napi_value keep) {
+  napi_value results;
+  if (napi_create_array_with_length(env, job->count, &results) != napi_ok || napi_set_named_property(env, keep, "results", results) != napi_ok) return false;
+  for (uint32_t i = 0; i < job->count; i++) {
+    sealed_t *item = &job->items[i];
+    napi_value plain, identity, sealed;
+    void *out;
+    if (napi_get_element(env, plains, i, &plain) != napi_ok || !get_bytes(env, plain, "plaintext", &item->plain) ||
+        napi_get_element(env, identities, i, &identity) != napi_ok || !get_bytes(env, identity, "identity", &item->identity))
+      return false;
+    if (item->plain.length > (1u << 30) || item->identity.length > 64) {
+      napi_throw_range_error(env, NULL, "a plaintext or an identity is too long");
+      return false;
+    }
+    if (napi_create_buffer(env, item->plain.length + overhead_bytes, &out, &sealed) != napi_ok) return false;
+    item->out = out;
+    napi_set_element(env, results, i, sealed);
+  }
+  return true;
+}
+
+/* sealMany(cipher, secret, plains, identities): Promise<Buffer[]> */
+static napi_value seal_many(napi_env env, napi_callback_info info) {
+  size_t argc = 4;
+  napi_value argv[4], keep;
+  uint32_t cipher, count, identity_count;
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc < 4 || napi_get_value_uint32(env, argv[0], &cipher) != napi_ok || cipher > 1 ||
+      napi_get_array_length(env, argv[2], &count) != napi_ok || napi_get_array_length(env, argv[3], &identity_count) != napi_ok || count != identity_count) {
+    napi_throw_type_error(env, NULL, "sealMany takes a cipher, a secret, and as many plaintexts as identities");
+    return NULL;
+  }
+  seal_job_t *job = calloc(1, sizeof *job + count * sizeof job->items[0]);
+  if (!job || napi_create_object(env, &keep) != napi_ok) {
+    free(job);
+    napi_throw_error(env, NULL, "out of memory");
+    return NULL;
+  }
+  job->cipher = cipher;
+  job->count = count;
+  if (!get_bytes(env, argv[1], "secret", &job->secret) || !fill_seal_job(env, job, argv[2], argv[3], keep)) {
+    free(job);
+    return NULL;
+  }
+  napi_set_named_property(env, keep, "secret", argv[1]);
+  /* The arrays could be changed by the caller, their elements not be collected: a copy of each array is kept. */
+  napi_value copies;
+  napi_create_array_with_length(env, 2 * count, &copies);
+  for (uint32_t i = 0; i < count; i++) {
+    napi_value element;
+    if (napi_get_element(env, argv[2], i, &element) == napi_ok) napi_set_element(env, copies, 2 * i, element);
+    if (napi_get_element(env, argv[3], i, &element) == napi_ok) napi_set_element(env, copies, 2 * i + 1, element);
+  }
+  napi_set_named_property(env, keep, "inputs", copies);
+  job->job.run = run_seal;
+  job->job.finish = finish_seal;
+  job->job.release = release_seal;
+  return start_job(env, &job->job, keep, "kura:seal");
+}
+
+static void run_open(job_t *job) {
+  seal_job_t *s = (seal_job_t *)job;
+  sealed_t *item = &s->items[0];
+  const openssl_t *ssl = openssl_functions();
+  EVP_CIPHER_CTX *ctx = ssl->ctx_new();
+  uint8_t key[key_bytes], tag[tag_bytes];
+  int produced = 0, tail = 0;
+  size_t body = item->plain.length - overhead_bytes;
+  memcpy(tag, item->plain.data + nonce_bytes + body, tag_bytes);
+  bool good = ctx && derive_key(ssl, &s->secret, &item->identity, key) && ssl->decrypt_init(ctx, get_cipher(ssl, s->cipher), NULL, NULL, NULL) &&
+              ssl->ctx_ctrl(ctx, ctrl_set_iv_length, nonce_bytes, NULL) && ssl->decrypt_init(ctx, NULL, NULL, key, item->plain.data) &&
+              ssl->decrypt_update(ctx, NULL, &produced, item->identity.data, (int)item->identity.length) &&
+              ssl->decrypt_update(ctx, item->out, &produced, item->plain.data + nonce_bytes, (int)body) &&
+              ssl->ctx_ctrl(ctx, ctrl_set_tag, tag_bytes, tag) && ssl->decrypt_final(ctx, item->out + produced, &tail);
+  if (!good) job->failure = "the content does not decrypt";
+  if (ctx) ssl->ctx_free(ctx);
+}
+
+/* open(cipher, secret, sealed, identity): Promise<Buffer> */
+static napi_value open_one(napi_env env, napi_callback_info info) {
+  size_t argc = 4;
+  napi_value argv[4], keep, results;
+  uint32_t cipher;
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc < 4 || napi_get_value_uint32(env, argv[0], &cipher) != napi_ok || cipher > 1) {
+    napi_throw_type_error(env, NULL, "open takes a cipher, a secret, sealed bytes and an identity");
+    return NULL;
+  }
+  seal_job_t *job = calloc(1, sizeof *job + sizeof job->items[0]);
+  if (!job || napi_create_object(env, &keep) != napi_ok) {
+    free(job);
+    napi_throw_error(env, NULL, "out of memory");
+    return NULL;
+  }
+  sealed_t *item = &job->items[0];
+  void *out;
+  job->cipher = cipher;
+  job->count = 1;
+  if (!get_bytes(env, argv[1], "secret", &job->secret) || !get_bytes(env, argv[2], "sealed", &item->plain) || !get_bytes(env, argv[3], "identity", &item->identity)) {
+    free(job);
+    return NULL;
+  }
+  if (item->plain.length < overhead_bytes || item->plain.length > (1u << 30) || item->identity.length > 64 ||
+      napi_create_buffer(env, item->plain.length - overhead_bytes, &out, &results) != napi_ok) {
+    free(job);
+    napi_throw_range_error(env, NULL, "the sealed bytes are too short or too long");
+    return NULL;
+  }
+  item->out = out;
+  napi_set_named_property(env, keep, "results", results);
+  napi_set_named_property(env, keep, "secret", argv[1]);
+  napi_set_named_property(env, keep, "sealed", argv[2]);
+  napi_set_named_property(env, keep, "identity", argv[3]);
+  job->job.run = run_open;
+  job->job.finish = finish_seal;
+  job->job.release = release_seal;
+  return start_job(env, &job->job, keep, "kura:open");
+}
+
+bool register_seal(napi_env env, napi_value exports) {
+  if (!openssl_functions()) return true;
+  return export_function(env, exports, "sealMany", seal_many) && export_function(env, exports, "open", open_one);
+}
