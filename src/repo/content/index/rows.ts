@@ -1,0 +1,111 @@
+import { type ContentId, InvalidContentIdError } from '../content-id.ts'
+import type { ContentInfo } from '../store.ts'
+import { CorruptIndexError } from './errors.ts'
+import type { IndexFile } from './index-file.ts'
+
+/** Name given to a pack whose real name cannot be read (spec 02, 3.3). */
+export const invalidPackName = '---invalid---'
+
+const hexDigits = Uint8Array.from('0123456789abcdef', (c) => c.charCodeAt(0))
+
+/** What both index versions share: sorted entries of one size, searched in the file's own bytes (spec 02, 3.4). */
+export abstract class IndexRows implements IndexFile {
+  abstract readonly version: 1 | 2
+
+  constructor(
+    protected readonly bytes: Buffer,
+    protected readonly blobName: string,
+    readonly count: number,
+    readonly keySize: number,
+    /** Where entries start, and bytes per entry. */
+    protected readonly start: number,
+    protected readonly stride: number,
+  ) {}
+
+  abstract timestampAt(row: number): number
+  abstract deletedAt(row: number): boolean
+  abstract packAt(row: number): string
+  abstract at(row: number): ContentInfo
+
+  /** Offset of an entry. Throws CorruptIndexError when it lies outside the file. */
+  protected entry(row: number): number {
+    const offset = this.start + row * this.stride
+    if (!(row >= 0 && row < this.count)) throw new RangeError(`row ${row} of an index with ${this.count} rows`)
+    if (offset + this.stride > this.bytes.length) throw this.corrupt(offset, `entry ${row} lies outside the file`)
+    return offset
+  }
+
+  protected corrupt(offset: number, what: string): CorruptIndexError {
+    return new CorruptIndexError(this.blobName, offset, what)
+  }
+
+  find(key: Uint8Array): number {
+    if (key.length !== this.keySize)
+      throw new InvalidContentIdError(
+        `invalid content ID: its key has ${key.length} bytes where the index has ${this.keySize}. Use an ID of this repository.`,
+      )
+    let low = 0
+    let high = this.count
+    while (low < high) {
+      const middle = low + ((high - low) >>> 1)
+      const order = this.compareKey(this.entry(middle), key)
+      if (order === 0) return middle
+      if (order < 0) low = middle + 1
+      else high = middle
+    }
+    return -1
+  }
+
+  lowerBound(text: string): number {
+    let low = 0
+    let high = this.count
+    while (low < high) {
+      const middle = low + ((high - low) >>> 1)
+      if (this.compareText(this.entry(middle), text) < 0) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  keyAt(row: number): Uint8Array {
+    const offset = this.entry(row)
+    return this.bytes.subarray(offset, offset + this.keySize)
+  }
+
+  idAt(row: number): ContentId {
+    const offset = this.entry(row)
+    const hex = this.bytes.toString('hex', offset + 1, offset + this.keySize)
+    const prefix = this.bytes[offset] as number
+    return (prefix === 0 ? hex : String.fromCharCode(prefix) + hex) as ContentId
+  }
+
+  /** Order of the key at `offset` against `key`. Keys are hashes: nearly always decided within the first bytes. */
+  private compareKey(offset: number, key: Uint8Array): number {
+    const { bytes, keySize } = this
+    for (let i = 0; i < keySize; i++) {
+      const difference = (bytes[offset + i] as number) - (key[i] as number)
+      if (difference !== 0) return difference
+    }
+    return 0
+  }
+
+  /** Order of the text form of the key at `offset` against `text`, without building it. */
+  private compareText(offset: number, text: string): number {
+    const { bytes, keySize } = this
+    const prefix = bytes[offset] as number
+    const skip = prefix === 0 ? 0 : 1
+    const length = skip + 2 * (keySize - 1)
+    for (let i = 0; i < length; i++) {
+      if (i >= text.length) return 1
+      let char = prefix
+      if (i >= skip) {
+        const digit = i - skip
+        const byte = bytes[offset + 1 + (digit >> 1)] as number
+        char = hexDigits[digit % 2 === 0 ? byte >> 4 : byte & 15] as number
+      }
+      const difference = char - text.charCodeAt(i)
+      if (difference !== 0) return difference
+    }
+    return length < text.length ? -1 : 0
+  }
+}
