@@ -164,7 +164,8 @@ function checkRow(row: ContentInfo, keySize: number): void {
     throw new IndexBuildError(`content ${row.id} has a key of ${size} bytes where the index has ${keySize}`)
   for (const value of [row.packOffset, row.packedLength, row.originalLength, row.timestampSeconds])
     if (!(value >= 0 && Number.isSafeInteger(value))) throw tooLarge(row)
-  if (!(row.formatVersion >= 0 && row.formatVersion <= 255) || !(row.encryptionKeyId >= 0 && row.encryptionKeyId <= 255)) throw tooLarge(row)
+  if (!(row.formatVersion >= 0 && row.formatVersion <= 255) || !(row.encryptionKeyId >= 0 && row.encryptionKeyId <= 255))
+    throw tooLarge(row)
 }
 
 const tooLarge = (row: ContentInfo): IndexBuildError =>

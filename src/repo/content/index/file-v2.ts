@@ -46,7 +46,10 @@ export class IndexFileV2 extends IndexRows {
     const formats = this.#packs + this.#packCount * packRecordSize
     const formatCount = bytes.readUInt8(12)
     if (formats + formatCount * formatRecordSize > bytes.length)
-      throw this.corrupt(bytes.length, `the file ends before its ${this.count} entries, ${this.#packCount} packs and ${formatCount} formats`)
+      throw this.corrupt(
+        bytes.length,
+        `the file ends before its ${this.count} entries, ${this.#packCount} packs and ${formatCount} formats`,
+      )
     this.#checkPackNames()
     this.#formats = Array.from({ length: formatCount }, (_, i) => readFormat(bytes, formats + i * formatRecordSize))
   }
