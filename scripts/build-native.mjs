@@ -19,7 +19,18 @@ const sources = readdirSync(join(root, 'native'))
   .map((name) => join(root, 'native', name))
 const target = join(root, 'dist/kura.node')
 const partial = `${target}.${process.pid}`
-const flags = ['-O3', '-std=gnu11', '-fPIC', '-shared', '-pthread', '-fvisibility=hidden', '-DNAPI_VERSION=9', '-Wall', '-Wextra', '-Werror']
+const flags = [
+  '-O3',
+  '-std=gnu11',
+  '-fPIC',
+  '-shared',
+  '-pthread',
+  '-fvisibility=hidden',
+  '-DNAPI_VERSION=9',
+  '-Wall',
+  '-Wextra',
+  '-Werror',
+]
 const system = process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : []
 
 mkdirSync(dirname(target), { recursive: true })
