@@ -1,7 +1,7 @@
 import type { Clock } from '#base/clock.ts'
 import type { BlobStorage } from '#repo/blob/storage.ts'
-import type { Cipher, Hasher } from '#repo/crypto/algorithms.ts'
 import type { ContentStore } from '#repo/content/store.ts'
+import type { Cipher, Hasher } from '#repo/crypto/algorithms.ts'
 import type { BlobRetention, RepositoryFormat } from '#repo/format/repository-format.ts'
 import type { ManifestStore } from '#repo/manifest/manifest.ts'
 import type { ObjectManager } from '#repo/object/object.ts'

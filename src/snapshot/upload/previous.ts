@@ -1,8 +1,8 @@
 import { messageOf } from '#base/errors.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import type { Repository } from '#repo/repository/repository.ts'
-import { decodeDirectory } from '#snapshot/model/directory-json.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
+import { readStoredDirectory } from '#snapshot/tree/repository-tree.ts'
 
 /** Directories of earlier snapshots that stand where the one being walked stands, the most wanted first (spec 07, 7.1.5). */
 export interface PreviousDirectories {
@@ -12,14 +12,16 @@ export interface PreviousDirectories {
   children(name: string): ObjectId[]
 }
 
-const maxDirectoryBytes = 2 ** 31 - 1
-
 /** Loads the directories with these object IDs. One that cannot be read costs its reuse, not the upload: `note` hears of it. */
-export async function loadPrevious(repository: Repository, ids: readonly ObjectId[], note: (message: string) => void): Promise<PreviousDirectories> {
+export async function loadPrevious(
+  repository: Repository,
+  ids: readonly ObjectId[],
+  note: (message: string) => void,
+): Promise<PreviousDirectories> {
   const directories: Map<string, DirectoryEntry>[] = []
   for (const id of ids) {
     try {
-      const { entries } = decodeDirectory(await repository.objects.readAll(id, maxDirectoryBytes))
+      const { entries } = await readStoredDirectory(repository, id)
       directories.push(new Map(entries.map((e) => [e.name, e])))
     } catch (error) {
       note(`a directory of the previous snapshot cannot be read, its files are read again: ${messageOf(error)}`)
