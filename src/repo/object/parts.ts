@@ -1,0 +1,53 @@
+import type { ContentId } from '#repo/content/content-id.ts'
+import type { ContentReader } from '#repo/content/store.ts'
+import { ObjectNotFoundError } from './errors.ts'
+import type { ObjectId } from './object.ts'
+import { indexObjectId, isIndirect, objectIdParts } from './object-id.ts'
+import { readChunkList } from './reader.ts'
+
+/** Contents that an object is made of, each once, those of its index streams first (spec 03, 1.5). Deleted ones count as known.
+ *  ObjectNotFoundError when the indexes do not know one. */
+export async function contentsOf(contents: ContentReader, id: ObjectId): Promise<ContentId[]> {
+  const found = new Set<ContentId>()
+  await collect(contents, id, [], found, new Set())
+  return [...found]
+}
+
+async function collect(
+  contents: ContentReader,
+  id: ObjectId,
+  inside: readonly ObjectId[],
+  found: Set<ContentId>,
+  visited: Set<ObjectId>,
+): Promise<void> {
+  if (!isIndirect(id)) {
+    const { content } = objectIdParts(id)
+    if (content === '' || !(found.has(content) || contents.info(content))) throw new ObjectNotFoundError(id)
+    found.add(content)
+    return
+  }
+  if (visited.has(id)) return
+  const deeper = [...inside, id]
+  await collect(contents, indexObjectId(id), deeper, found, visited)
+  const chunks = await readChunkList(contents, id, inside)
+  for (let i = 0; i < chunks.count; i++) {
+    const chunk = chunks.id(i)
+    if (isIndirect(chunk) || !found.has(chunk as string as ContentId)) await collect(contents, chunk, deeper, found, visited)
+  }
+  visited.add(id)
+}
+
+/** Whether every content of the object can be counted on. Damaged index streams are errors, missing ones make it absent. */
+export async function isObjectPresent(contents: ContentReader, id: ObjectId): Promise<boolean> {
+  if (!isIndirect(id)) {
+    const { content } = objectIdParts(id)
+    return content !== '' && contents.isPresent(content)
+  }
+  try {
+    for (const content of await contentsOf(contents, id)) if (!(await contents.isPresent(content))) return false
+    return true
+  } catch (error) {
+    if (error instanceof ObjectNotFoundError) return false
+    throw error
+  }
+}
