@@ -2,7 +2,15 @@ import { formatTimeNs } from '#base/time.ts'
 
 /** A value that goJson can write. `bigint` becomes a plain decimal integer. Keys whose value is undefined are left out;
  *  keys keep insertion order (the caller sorts maps). */
-export type JsonValue = string | number | bigint | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue | undefined }
+export type JsonValue =
+  | string
+  | number
+  | bigint
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | ReadonlyMap<string, JsonValue>
+  | { readonly [key: string]: JsonValue | undefined }
 
 const escapes = /["\\<>&\u2028\u2029\u0000-\u001f]/g
 const short: Record<string, string> = { '"': '\\"', '\\': '\\\\', '\b': '\\b', '\t': '\\t', '\n': '\\n', '\f': '\\f', '\r': '\\r' }
@@ -27,7 +35,7 @@ export function goJson(value: JsonValue): string {
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value)
   if (Array.isArray(value)) return `[${(value as readonly JsonValue[]).map(goJson).join(',')}]`
   const members: string[] = []
-  for (const [key, member] of Object.entries(value)) if (member !== undefined) members.push(`${goString(key)}:${goJson(member)}`)
+  for (const [key, member] of entriesOf(value)) if (member !== undefined) members.push(`${goString(key)}:${goJson(member)}`)
   return `{${members.join(',')}}`
 }
 
@@ -40,32 +48,43 @@ export function goJsonIndented(value: JsonValue, prefix = '', step = '  '): stri
     return `[\n${(value as readonly JsonValue[]).map((v) => deeper + goJsonIndented(v, deeper, step)).join(',\n')}\n${prefix}]`
   }
   const members: string[] = []
-  for (const [key, member] of Object.entries(value))
+  for (const [key, member] of entriesOf(value))
     if (member !== undefined) members.push(`${deeper}${goString(key)}: ${goJsonIndented(member, deeper, step)}`)
   return members.length === 0 ? '{}' : `{\n${members.join(',\n')}\n${prefix}}`
 }
 
-/** A map as Go writes it: keys sorted by their UTF-8 bytes. */
-export function sortedMap<T extends JsonValue>(map: Readonly<Record<string, T>>): Record<string, T> {
+type JsonMembers = Exclude<JsonValue, string | number | bigint | boolean | null | readonly JsonValue[]>
+
+const entriesOf = (value: JsonMembers | readonly JsonValue[]): Iterable<[string, JsonValue | undefined]> =>
+  value instanceof Map ? value.entries() : Object.entries(value as { readonly [key: string]: JsonValue | undefined })
+
+/** A map as Go writes it: keys sorted by their UTF-8 bytes. A Map, since objects put keys that look like numbers first. */
+export function sortedMap<T extends JsonValue>(map: Readonly<Record<string, T>>): ReadonlyMap<string, T> {
   const keys = Object.keys(map).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
-  return Object.fromEntries(keys.map((k) => [k, map[k] as T]))
+  return new Map(keys.map((key) => [key, map[key] as T]))
 }
 
 /** A time in nanoseconds as a JSON string value. */
 export const jsonTime = formatTimeNs
 
+// A string or number token, and the colon behind it that makes a string a key.
+const token = /("[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(\s*:)?/gs
+const largeInteger = /^-?[1-9]\d{15,}$/
+
 /** Parses JSON in which integers beyond 2^53 keep every digit: such a number is returned as bigint, all others as number.
  *  Throws SyntaxError. */
 export function parseLosslessJson(text: string): unknown {
-  // Only texts with a run of 16 digits outside of a string can hold such a number: quote those, parse, and revive.
-  if (!/[:[,\s]-?\d{16,}\s*[,}\]]/.test(text)) return JSON.parse(text)
-  const marked = text.replace(/"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g, (token) =>
-    token.startsWith('"') ? token : `"\u0000${token}"`.replace('\u0000', '\\u0000'),
-  )
+  if (!/(?:^|[:[,\s])-?\d{16,}(?![\d.eE])/.test(text)) return JSON.parse(text)
+  // Large integers become strings with a mark, strings that look marked get a mark of their own; then parse, and revive.
+  const marked = text.replace(token, (whole, value: string, colon: string | undefined) => {
+    if (colon !== undefined) return whole
+    if (value.startsWith('"')) return value.startsWith('"\\u0000') ? `"\\u0000s${value.slice(1)}` : value
+    return largeInteger.test(value) ? `"\\u0000n${value}"` : value
+  })
   return JSON.parse(marked, (_key, value: unknown) => {
     if (typeof value !== 'string' || !value.startsWith('\u0000')) return value
-    const big = BigInt(value.slice(1))
-    const number = Number(big)
-    return Number.isSafeInteger(number) ? number : big
+    if (value[1] === 's') return value.slice(2)
+    const number = Number(value.slice(2))
+    return Number.isSafeInteger(number) ? number : BigInt(value.slice(2))
   })
 }

@@ -10,7 +10,7 @@ export class JsonShapeError extends KuraError {
 function firstValueEnd(text: string): number {
   const start = text.search(/[^ \t\r\n]/)
   if (start < 0) return text.length
-  const token = /"(?:[^"\\]|\\.)*"|[[\]{}]|[^\s"[\]{},:]+/gy
+  const token = /"[^"\\]*(?:\\.[^"\\]*)*"|[[\]{}]|[^\s"[\]{},:]+/gsy
   token.lastIndex = start
   let depth = 0
   for (let at = start; at < text.length; at = token.lastIndex) {

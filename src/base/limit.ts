@@ -18,8 +18,8 @@ export class Limiter {
   }
 }
 
-/** Maps items with at most `limit` calls in flight; results keep the order of the input. The first error stops new calls,
- *  waits for those in flight, and is thrown. */
+/** Maps items with at most `limit` calls in flight; results keep the order of the input. The first error (of a call or of
+ *  the input) stops new calls, waits for those in flight, and is thrown. */
 export async function mapLimited<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
   limit: number,
@@ -29,20 +29,24 @@ export async function mapLimited<T, R>(
   const running = new Set<Promise<void>>()
   let failure: { error: unknown } | undefined
   let index = 0
-  for await (const item of items) {
-    if (failure) break
-    const at = index++
-    const call = task(item, at).then(
-      (value) => {
-        results[at] = value
-      },
-      (error: unknown) => {
-        failure ??= { error }
-      },
-    )
-    const tracked = call.finally(() => running.delete(tracked))
-    running.add(tracked)
-    if (running.size >= limit) await Promise.race(running)
+  try {
+    for await (const item of items) {
+      if (failure) break
+      const at = index++
+      const call = task(item, at).then(
+        (value) => {
+          results[at] = value
+        },
+        (error: unknown) => {
+          failure ??= { error }
+        },
+      )
+      const tracked = call.finally(() => running.delete(tracked))
+      running.add(tracked)
+      if (running.size >= limit) await Promise.race(running)
+    }
+  } catch (error) {
+    failure ??= { error }
   }
   await Promise.all(running)
   if (failure) throw failure.error

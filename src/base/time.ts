@@ -19,14 +19,20 @@ export function parseTimeNs(text: string): bigint {
   const date = new Date(0)
   date.setUTCFullYear(Number(year), Number(month) - 1, Number(day))
   date.setUTCHours(Number(hour), Number(minute), Number(second), 0)
-  if (Number.isNaN(date.getTime()) || date.getUTCDate() !== Number(day) || Number(hour) > 23 || Number(minute) > 59 || Number(second) > 59)
+  const dayExists = date.getUTCMonth() === Number(month) - 1 && date.getUTCDate() === Number(day)
+  if (!(Number(hour) <= 23 && dayExists && Number(minute) <= 59 && Number(second) <= 59))
     throw new TimeFormatError(`"${text}" is not a time: a field is out of range.`)
-  let ms = date.getTime()
-  if (zone !== 'Z' && zone !== 'z') {
-    const sign = zone.startsWith('-') ? -1 : 1
-    ms -= sign * (Number(zone.slice(1, 3)) * 60 + Number(zone.slice(4, 6))) * 60_000
-  }
+  const ms = date.getTime() - zoneMs(zone, text)
   return BigInt(ms) * 1_000_000n + BigInt(`${fraction}000000000`.slice(0, 9))
+}
+
+/** Milliseconds that a zone is ahead of UTC. */
+function zoneMs(zone: string, text: string): number {
+  if (zone === 'Z' || zone === 'z') return 0
+  const hours = Number(zone.slice(1, 3))
+  const minutes = Number(zone.slice(4, 6))
+  if (hours > 23 || minutes > 59) throw new TimeFormatError(`"${text}" is not a time: its offset is out of range.`)
+  return (zone.startsWith('-') ? -1 : 1) * (hours * 60 + minutes) * 60_000
 }
 
 /** RFC 3339 text in UTC with `Z`, up to 9 fractional digits, trailing zeros removed (spec 03, section 0). */
