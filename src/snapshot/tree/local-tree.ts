@@ -26,8 +26,10 @@ export interface LocalEntry {
   readonly rawName: Buffer | undefined
   /** File, directory, symlink; '' for device, pipe, socket. */
   readonly type: 'f' | 'd' | 's' | ''
-  /** lstat was denied: only name and type are known. */
+  /** lstat failed: only name and type are known, and `failure` says why. */
   readonly isDenied: boolean
+  /** What lstat threw: permission denied, the end of a dead mount, an input/output error. Undefined when all is well. */
+  readonly failure: unknown
   /** A shallow placeholder: the name on disk has `.kopia-entry` behind it. */
   readonly isPlaceholder: boolean
   /** Permission bits 07777. */
@@ -54,8 +56,8 @@ export function childPath(directory: string | Buffer, entry: LocalEntry): string
   return Buffer.concat([parent, Buffer.from('/'), encodeName(nameOnDisk(entry))])
 }
 
-/** All entries of a directory in the order of the system. Entries that vanish meanwhile are left out, denied ones are marked. Throws the
- *  system error when the directory or, for another reason, an entry cannot be read: the whole directory fails then. */
+/** All entries of a directory in the order of the system. Entries that vanish meanwhile are left out, those that cannot be looked at
+ *  are marked. Throws the system error when the directory itself cannot be read. */
 export function scanDirectory(path: string | Buffer): LocalEntry[] {
   const names = readdirSync(path, { encoding: 'buffer', withFileTypes: true })
   const parent = (typeof path === 'string' ? path : path.toString('latin1')).replace(/\/$/, '')
@@ -78,18 +80,18 @@ function statEntry(path: string | Buffer, name: string, rawName: Buffer | undefi
     stats = lstatSync(path, { bigint: true, throwIfNoEntry: false })
     if (!stats) return undefined
   } catch (error) {
-    const code = systemCode(error)
-    if (code === 'ENOENT') return undefined
-    if (code !== 'EACCES' && code !== 'EPERM') throw error
+    // Kopia fails the whole directory unless permission was denied; one dead mount would then take its neighbours along.
+    return systemCode(error) === 'ENOENT' ? undefined : deniedEntry(name, rawName, dirent, error)
   }
-  return stats ? entryOf(stats, name, rawName) : deniedEntry(name, rawName, dirent)
+  return entryOf(stats, name, rawName)
 }
 
-const deniedEntry = (name: string, rawName: Buffer | undefined, d: Dirent<Buffer>): LocalEntry => ({
+const deniedEntry = (name: string, rawName: Buffer | undefined, d: Dirent<Buffer>, failure: unknown): LocalEntry => ({
   name,
   rawName,
   type: d.isFile() ? 'f' : d.isDirectory() ? 'd' : d.isSymbolicLink() ? 's' : '',
   isDenied: true,
+  failure,
   isPlaceholder: false,
   mode: 0,
   sizeBytes: 0,
@@ -118,6 +120,7 @@ export function entryOf(stats: BigIntStats, diskName: string, rawName?: Buffer):
     rawName: isPlaceholder ? rawName?.subarray(0, -placeholderSuffix.length) : rawName,
     type: suffixed && !isPlaceholder ? '' : type,
     isDenied: false,
+    failure: undefined,
     isPlaceholder,
     mode: fullMode & 0o7777,
     sizeBytes: type === 'd' ? 0 : Number(stats.size),

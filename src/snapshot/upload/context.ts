@@ -1,5 +1,6 @@
 import type { Limiter } from '#base/limit.ts'
 import type { Repository } from '#repo/repository/repository.ts'
+import type { SmallFileReader } from './file.ts'
 import type { LossCollector } from './losses.ts'
 import type { ObjectBatcher } from './object-batch.ts'
 import type { UploadObserver, UploadRequest } from './request.ts'
@@ -30,7 +31,8 @@ export interface UploadContext {
   readonly stop: UploadStop
   /** Large files read at once. */
   readonly largeFiles: Limiter
-  /** A file below this many bytes is one content under every splitter in use, and goes through the batcher. */
+  readonly smallFiles: SmallFileReader
+  /** A file below this many bytes is read at once and goes through the batcher. */
   readonly smallFileBytes: number
   /** Directories walked at once beside the one in hand; see walk.ts. */
   openDirectories: number

@@ -1,0 +1,100 @@
+import { availableParallelism } from 'node:os'
+import { basename } from 'node:path'
+import { Limiter } from '#base/limit.ts'
+import type { ObjectId } from '#repo/object/object.ts'
+import type { Repository } from '#repo/repository/repository.ts'
+import { storedName } from '#snapshot/model/raw-name.ts'
+import type { Snapshot, SnapshotStats } from '#snapshot/model/snapshot.ts'
+import { metadataCompressorOf } from '#snapshot/policy/compressor-choice.ts'
+import { outermostContext } from '#snapshot/tree/ignore-rules.ts'
+import { type LocalEntry, statLocal } from '#snapshot/tree/local-tree.ts'
+import { startCheckpoints } from './checkpoint.ts'
+import { newCounters, type UploadContext } from './context.ts'
+import { SmallFileReader } from './file.ts'
+import { DirectoryInProgress } from './in-progress.ts'
+import { LossCollector } from './losses.ts'
+import { ObjectBatcher } from './object-batch.ts'
+import { EntryReadError, readError } from './read-error.ts'
+import type { UploadObserver, UploadRequest, UploadResult } from './request.ts'
+import { UploadStop } from './stop.ts'
+import { entryFor, uploadDirectory, uploadRootFile } from './walk.ts'
+
+const smallFileBytes = 1 << 20
+
+/** Reads a local folder or file into the repository. The snapshot is returned, not saved; nothing is flushed. When `signal` is
+ *  aborted or a limit is reached it carries the reason in `incomplete`. Throws EntryReadError when the root cannot be read, and the
+ *  storage's errors. Source: spec 07, 7.1. */
+export async function uploadTree(
+  repository: Repository,
+  request: UploadRequest,
+  observer: UploadObserver,
+  signal?: AbortSignal,
+): Promise<UploadResult> {
+  const startNs = repository.clock.nowNs()
+  const local = readRoot(request.localPath)
+  const parallel = request.parallel || request.policyTree.effective.upload.maxParallelFileReads || availableParallelism()
+  const context: UploadContext = {
+    repository,
+    request,
+    observer,
+    losses: new LossCollector(),
+    batcher: new ObjectBatcher(repository.objects),
+    counters: newCounters(),
+    stop: new UploadStop(signal, request.uploadLimitBytes),
+    largeFiles: new Limiter(Math.max(1, parallel)),
+    smallFiles: new SmallFileReader(),
+    smallFileBytes,
+    openDirectories: 0,
+  }
+  const rootEntry = await (local.type === 'f'
+    ? uploadRootFile(context, request.localPath, local, request.policyTree)
+    : uploadRoot(context, local, startNs))
+  const reason = context.stop.reason
+  const snapshot: Snapshot = {
+    id: '',
+    source: request.source,
+    description: '',
+    startNs,
+    endNs: repository.clock.nowNs(),
+    stats: statsOf(context.counters),
+    ...(reason ? { incomplete: reason } : {}),
+    rootEntry,
+    tags: {},
+    pins: [],
+  }
+  return { snapshot, losses: context.losses.report() }
+}
+
+function readRoot(path: string): LocalEntry {
+  let local: LocalEntry
+  try {
+    local = statLocal(path, basename(path) || '/')
+  } catch (error) {
+    throw new EntryReadError(`cannot read ${path}: ${readError(error).message}`, { cause: error })
+  }
+  if (local.type !== 'f' && local.type !== 'd')
+    throw new EntryReadError(`${path} is neither a folder nor a regular file; it cannot be a source`)
+  return { ...local, name: storedName(local.name) }
+}
+
+async function uploadRoot(context: UploadContext, local: LocalEntry, startNs: bigint) {
+  const { request } = context
+  const progress = new DirectoryInProgress(entryFor(local), metadataCompressorOf(request.policyTree.effective))
+  const checkpoints = startCheckpoints(context, progress, startNs)
+  try {
+    const previous = [...new Set(request.previous.flatMap((s) => (s.rootEntry?.type === 'd' ? [s.rootEntry.objectId as ObjectId] : [])))]
+    return await uploadDirectory(context, {
+      path: request.localPath,
+      relative: '',
+      local,
+      policy: request.policyTree,
+      parentRules: outermostContext,
+      previous,
+      progress,
+    })
+  } finally {
+    await checkpoints.stop()
+  }
+}
+
+const statsOf = (counters: UploadContext['counters']): SnapshotStats => ({ ...counters })

@@ -1,0 +1,297 @@
+import { readlinkSync } from 'node:fs'
+import { nativeAddon } from '#base/native.ts'
+import type { ObjectId } from '#repo/object/object.ts'
+import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
+import { encodeDirectory } from '#snapshot/model/directory-json.ts'
+import { storedName } from '#snapshot/model/raw-name.ts'
+import { compressorFor, metadataCompressorOf } from '#snapshot/policy/compressor-choice.ts'
+import type { PolicyTree } from '#snapshot/policy/policy.ts'
+import { enterDirectory, type IgnoreContext, whyHidden } from '#snapshot/tree/ignore-rules.ts'
+import { childPath, isCacheDirectory, type LocalEntry, readIgnoreFile, scanDirectory } from '#snapshot/tree/local-tree.ts'
+import type { UploadContext } from './context.ts'
+import { directoryObjectOptions, symlinkObjectOptions } from './entry-options.ts'
+import { type SmallFileReader, UploadStoppedError, uploadLargeFile } from './file.ts'
+import { DirectoryInProgress } from './in-progress.ts'
+import { loadPrevious, type PreviousDirectories } from './previous.ts'
+import { EntryReadError, readError } from './read-error.ts'
+import { SummaryBuilder } from './summary.ts'
+
+export interface DirectoryToUpload {
+  /** On disk. */
+  readonly path: string | Buffer
+  /** From the snapshot root, '/'-separated; '' for the root. */
+  readonly relative: string
+  readonly local: LocalEntry
+  readonly policy: PolicyTree
+  /** Ignore rules of the directory above. */
+  readonly parentRules: IgnoreContext
+  readonly previous: readonly ObjectId[]
+  readonly progress: DirectoryInProgress
+}
+
+/** Directories walked at once beside the one in hand. Beyond that a child is walked in place, so that nothing waits for a seat. */
+const directoriesAtOnce = 64
+/** Entries of one directory that may wait for their batch or their turn. */
+const entriesInFlight = 1024
+/** The walk gives way to timers, signals and progress at least this often. */
+const yieldEveryMs = 30
+
+/** One directory with all that is worked out about it before its entries are looked at. */
+interface OpenDirectory extends DirectoryToUpload {
+  readonly rules: IgnoreContext
+  readonly earlier: PreviousDirectories
+  readonly summary: SummaryBuilder
+  readonly reader: SmallFileReader
+}
+
+/** The attributes that a directory entry keeps of a local entry (spec 07, 7.1.1). */
+export const entryFor = (local: LocalEntry): DirectoryEntry => ({
+  name: local.name,
+  type: local.type,
+  mode: local.mode,
+  sizeBytes: local.sizeBytes,
+  modifiedNs: local.modifiedNs,
+  uid: local.uid,
+  gid: local.gid,
+  objectId: '',
+})
+
+/** Uploads a directory and everything below it. Throws EntryReadError when the directory itself cannot be listed or its ignore
+ *  rules cannot be used; storage failures reject at once. Source: spec 07, 7.1.4–7.1.9. */
+export async function uploadDirectory(context: UploadContext, d: DirectoryToUpload): Promise<DirectoryEntry> {
+  let entries: LocalEntry[]
+  let rules: IgnoreContext
+  try {
+    entries = scanDirectory(d.path)
+    const files = d.policy.effective.files
+    if ((files.ignoreCacheDirs ?? true) && isCacheDirectory(d.path, entries)) entries = []
+    rules = enterDirectory(
+      d.parentRules,
+      d.relative === '' ? '' : `/${d.relative}`,
+      d.policy.isDefined || d.relative === '' ? files : undefined,
+      (name) => readIgnoreFile(d.path, entries, name),
+    )
+  } catch (error) {
+    throw readError(error)
+  }
+  context.counters.directoryCount++
+  context.observer.directory?.(d.relative)
+  const earlier = await loadPrevious(context.repository, d.previous, (message) => context.observer.note?.(message))
+  const open: OpenDirectory = { ...d, rules, earlier, summary: new SummaryBuilder(), reader: context.smallFiles }
+  await uploadEntries(context, open, entries)
+  return finishDirectory(context, open)
+}
+
+async function finishDirectory(context: UploadContext, d: OpenDirectory): Promise<DirectoryEntry> {
+  for (const entry of d.progress.finished) d.summary.add(entry)
+  const summary = d.summary.build(d.local.modifiedNs, context.stop.reason)
+  const options = directoryObjectOptions(metadataCompressorOf(d.policy.effective))
+  const objectId = await context.batcher.add(encodeDirectory(d.progress.finished, summary), options)
+  return { ...entryFor(d.local), objectId, summary }
+}
+
+async function uploadEntries(context: UploadContext, d: OpenDirectory, entries: readonly LocalEntry[]): Promise<void> {
+  const pending = new Set<Promise<void>>()
+  let wasYieldedMs = performance.now()
+  for (const local of entries) {
+    if (context.stop.stopped) break
+    const relative = d.relative === '' ? local.name : `${d.relative}/${local.name}`
+    const hidden = whyHidden(
+      d.rules,
+      `/${relative}`,
+      { isDirectory: local.type === 'd', sizeBytes: local.sizeBytes, device: local.device },
+      d.local.device,
+    )
+    if (hidden !== undefined) {
+      if (hidden === 'rule') countExcluded(context, local, relative)
+      continue
+    }
+    reportLosses(context, d, local, relative)
+    const work = startEntry(context, d, local, relative)
+    if (work === undefined) continue
+    const isOwnSeat = local.type === 'd' && context.openDirectories < directoriesAtOnce
+    if (local.type === 'd' && !isOwnSeat) {
+      await work()
+      continue
+    }
+    if (isOwnSeat) context.openDirectories++
+    const running = work().finally(() => {
+      if (isOwnSeat) context.openDirectories--
+      pending.delete(running)
+    })
+    running.catch((error: unknown) => context.stop.fail(error))
+    pending.add(running)
+    if (pending.size >= entriesInFlight) await Promise.race(pending)
+    if (performance.now() - wasYieldedMs > yieldEveryMs) {
+      await new Promise<void>((resolve) => setImmediate(resolve))
+      wasYieldedMs = performance.now()
+    }
+  }
+  await Promise.allSettled(pending)
+  context.stop.throwIfFailed()
+}
+
+function countExcluded(context: UploadContext, local: LocalEntry, relative: string): void {
+  if (local.type === 'd') context.counters.excludedDirectoryCount++
+  else {
+    context.counters.excludedFileCount++
+    context.counters.excludedBytes += local.sizeBytes
+  }
+  context.observer.excluded?.(relative, local.type === 'd', local.sizeBytes)
+}
+
+function reportLosses(context: UploadContext, d: OpenDirectory, local: LocalEntry, relative: string): void {
+  if (local.rawName !== undefined) context.losses.add('invalidNames', storedName(relative))
+  if (local.type === '' && !local.isDenied) context.losses.add('specialFiles', storedName(relative))
+  if (local.type === 'f' && local.linkCount > 1) context.losses.add('hardLinks', storedName(relative))
+  const addon = nativeAddon()
+  if (!addon || local.isDenied || local.type === 's') return
+  try {
+    const path = childPath(d.path, local)
+    const names = addon.xattrNames(typeof path === 'string' ? Buffer.from(path) : path)
+    if (names.length > 0) context.losses.addAttributes(names, storedName(relative))
+  } catch {
+    // Vanished or denied meanwhile: reading the entry will tell.
+  }
+}
+
+/** What has to be done for one entry; undefined when nothing has. Failures of the source are recorded by the work itself. */
+function startEntry(context: UploadContext, d: OpenDirectory, local: LocalEntry, relative: string): (() => Promise<void>) | undefined {
+  const policy = d.policy.child(local.name)
+  const errors = policy.effective.errorHandling
+  if (local.failure !== undefined) {
+    const ignored = (local.type === 'd' ? errors.ignoreDirectoryErrors : errors.ignoreFileErrors) ?? false
+    recordFailure(context, d, relative, readError(local.failure), ignored)
+    return undefined
+  }
+  if (local.type === '') {
+    if (!(errors.ignoreUnknownTypes ?? true))
+      recordFailure(context, d, relative, new EntryReadError('unknown or unsupported entry type'), false)
+    return undefined
+  }
+  if (local.type === 'd') return () => uploadChild(context, d, local, relative, policy)
+  return () => uploadLeaf(context, d, local, relative, policy)
+}
+
+function recordFailure(context: UploadContext, d: OpenDirectory, relative: string, error: EntryReadError, ignored: boolean): void {
+  if (error instanceof UploadStoppedError) return
+  d.summary.addFailure({ path: storedName(relative), error: error.message }, ignored)
+  if (ignored) context.counters.ignoredErrorCount++
+  else context.counters.errorCount++
+  context.observer.failed?.(relative, error, ignored)
+  if (!ignored && context.request.failFast) context.stop.cancel()
+}
+
+async function uploadChild(
+  context: UploadContext,
+  d: OpenDirectory,
+  local: LocalEntry,
+  relative: string,
+  policy: PolicyTree,
+): Promise<void> {
+  const progress = new DirectoryInProgress(entryFor(local), metadataCompressorOf(policy.effective))
+  d.progress.addChild(progress)
+  try {
+    const path = childPath(d.path, local)
+    const previous = d.earlier.children(local.name)
+    const entry = await uploadDirectory(context, { path, relative, local, policy, parentRules: d.rules, previous, progress })
+    d.progress.finished.push(entry)
+  } catch (error) {
+    if (!(error instanceof EntryReadError)) throw error
+    recordFailure(context, d, relative, error, policy.effective.errorHandling.ignoreDirectoryErrors ?? false)
+  } finally {
+    d.progress.removeChild(progress)
+  }
+}
+
+async function uploadLeaf(
+  context: UploadContext,
+  d: OpenDirectory,
+  local: LocalEntry,
+  relative: string,
+  policy: PolicyTree,
+): Promise<void> {
+  const entry = entryFor(local)
+  try {
+    const known = await findReusable(context, d, entry)
+    if (known !== undefined) {
+      context.counters.cachedFileCount++
+      context.counters.totalBytes += entry.sizeBytes
+      context.observer.cached?.(relative, entry.sizeBytes)
+      d.progress.finished.push({ ...entry, objectId: known })
+      return
+    }
+    const uploaded =
+      local.type === 's' ? await uploadSymlink(context, d, local, policy) : await uploadFile(context, d, local, relative, policy)
+    d.progress.finished.push({ ...entry, ...uploaded })
+  } catch (error) {
+    if (!(error instanceof EntryReadError)) throw error
+    recordFailure(context, d, relative, error, d.policy.effective.errorHandling.ignoreFileErrors ?? false)
+  }
+}
+
+/** Object of the same file in an earlier snapshot, when it can be counted on: a file whose contents have vanished from the storage
+ *  is read again. */
+async function findReusable(context: UploadContext, d: OpenDirectory, entry: DirectoryEntry): Promise<ObjectId | undefined> {
+  const previous = d.earlier.findUnchanged(entry)
+  if (!previous) return undefined
+  const force = context.request.forceHashPercent ?? 0
+  if (force > 0 && Math.random() * 100 < force) return undefined
+  const id = previous.objectId as ObjectId
+  return (await context.repository.objects.isPresent(id)) ? id : undefined
+}
+
+async function uploadSymlink(context: UploadContext, d: OpenDirectory, local: LocalEntry, policy: PolicyTree) {
+  let target: Buffer
+  try {
+    target = readlinkSync(childPath(d.path, local), { encoding: 'buffer' })
+  } catch (error) {
+    throw readError(error)
+  }
+  const objectId = await context.batcher.add(target, symlinkObjectOptions(metadataCompressorOf(policy.effective)))
+  return { objectId, sizeBytes: target.length }
+}
+
+async function uploadFile(context: UploadContext, d: OpenDirectory, local: LocalEntry, relative: string, policy: PolicyTree) {
+  const { counters, observer, stop } = context
+  const path = childPath(d.path, local)
+  const options = {
+    prefix: '',
+    compressor: compressorFor(policy.effective.compression, local.name, local.sizeBytes),
+    metadataCompressor: metadataCompressorOf(policy.effective),
+    splitter: policy.effective.splitter.algorithm ?? '',
+  }
+  counters.nonCachedFileCount++
+  observer.hashing?.(relative)
+  if (local.sizeBytes < context.smallFileBytes) {
+    await context.batcher.room()
+    if (stop.stopped) throw new UploadStoppedError('the upload was stopped')
+    const data = d.reader.read(path, local.sizeBytes, context.smallFileBytes)
+    if (data !== undefined) {
+      const objectId = await context.batcher.add(data, options)
+      counters.fileCount++
+      counters.totalBytes += data.length
+      stop.count(data.length)
+      observer.hashedBytes?.(data.length)
+      observer.hashed?.(relative, data.length)
+      return { objectId, sizeBytes: data.length }
+    }
+  }
+  const partBytes = policy.effective.upload.parallelUploadAboveSize ?? 0
+  const register = (file: Parameters<DirectoryInProgress['addFile']>[0]) => d.progress.addFile(file, entryFor(local))
+  const uploaded = await uploadLargeFile(context, path, local.sizeBytes, local.name, options, partBytes, register)
+  counters.totalBytes += uploaded.sizeBytes
+  observer.hashed?.(relative, uploaded.sizeBytes)
+  return uploaded
+}
+
+/** A single file as the root of a snapshot (spec 07, 7.1.7). Throws EntryReadError. */
+export async function uploadRootFile(context: UploadContext, path: string, local: LocalEntry, policy: PolicyTree): Promise<DirectoryEntry> {
+  const progress = new DirectoryInProgress(entryFor(local), metadataCompressorOf(policy.effective))
+  const d = { path: path.slice(0, path.lastIndexOf('/')) || '/', relative: '', progress, reader: context.smallFiles } as OpenDirectory
+  const uploaded = await uploadFile(context, d, local, local.name, policy)
+  const summary = new SummaryBuilder()
+  const entry = { ...entryFor(local), ...uploaded }
+  summary.add(entry)
+  return { ...entry, summary: { ...summary.build(local.modifiedNs, context.stop.reason), directoryCount: 0 } }
+}
