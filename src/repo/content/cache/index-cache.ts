@@ -1,0 +1,88 @@
+import { readdir, readFile, stat, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '#base/clock.ts'
+import { systemCode } from '#base/errors.ts'
+import type { BlobId, BlobReader } from '#repo/blob/storage.ts'
+import { type CacheDirectory, writeCacheFile } from './cache-directory.ts'
+import type { DiskCache } from './disk-cache.ts'
+
+const suffix = '.sndx'
+
+/** Index blobs, sealed (`index-blobs`) and opened (`indexes`). Source: spec 02, 6.4. */
+export interface IndexCache {
+  /** Opened index file, or undefined. Not authenticated: the caller parses it and calls `forget` when that fails. */
+  opened(name: BlobId): Promise<Buffer | undefined>
+  keepOpened(name: BlobId, bytes: Uint8Array): Promise<void>
+  forget(name: BlobId): Promise<void>
+  /** Sealed blob from the cache or from storage. BlobNotFoundError. */
+  sealed(name: BlobId): Promise<Buffer>
+  /** Removes opened files that none of `active` is named by and that are old. */
+  removeUnused(active: ReadonlySet<BlobId>): Promise<void>
+}
+
+export function directIndexCache(storage: BlobReader): IndexCache {
+  return {
+    opened: async () => undefined,
+    keepOpened: async () => undefined,
+    forget: async () => undefined,
+    sealed: (name) => storage.get(name),
+    removeUnused: async () => undefined,
+  }
+}
+
+export class DiskIndexCache implements IndexCache {
+  readonly #folder: string
+  #prepared: Promise<boolean> | undefined
+
+  constructor(
+    private readonly storage: BlobReader,
+    private readonly directory: CacheDirectory,
+    private readonly blobs: DiskCache,
+    private readonly minAgeMs: number,
+    private readonly clock: Clock,
+  ) {
+    this.#folder = join(directory.path, 'indexes')
+  }
+
+  async opened(name: BlobId): Promise<Buffer | undefined> {
+    try {
+      return await readFile(join(this.#folder, name + suffix))
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT') this.directory.complain(error)
+      return undefined
+    }
+  }
+
+  async keepOpened(name: BlobId, bytes: Uint8Array): Promise<void> {
+    this.#prepared ??= this.directory.prepareFolder('indexes', '')
+    if (!(await this.#prepared)) return
+    try {
+      await writeCacheFile(join(this.#folder, name + suffix), [bytes])
+    } catch (error) {
+      this.directory.complain(error)
+    }
+  }
+
+  async forget(name: BlobId): Promise<void> {
+    await unlink(join(this.#folder, name + suffix)).catch(() => undefined)
+    await this.blobs.delete(name)
+  }
+
+  async sealed(name: BlobId): Promise<Buffer> {
+    const cached = await this.blobs.get(name)
+    if (cached) return cached
+    const fetched = await this.storage.get(name)
+    await this.blobs.put(name, fetched)
+    return fetched
+  }
+
+  async removeUnused(active: ReadonlySet<BlobId>): Promise<void> {
+    const names = await readdir(this.#folder).catch(() => [])
+    for (const file of names) {
+      if (!file.endsWith(suffix) || active.has(file.slice(0, -suffix.length))) continue
+      const path = join(this.#folder, file)
+      const found = await stat(path).catch(() => undefined)
+      if (found && this.clock.nowMs() - found.mtimeMs > this.minAgeMs) await unlink(path).catch(() => undefined)
+    }
+  }
+}

@@ -1,0 +1,200 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Clock } from '#base/clock.ts'
+import { messageOf } from '#base/errors.ts'
+import { mapLimited } from '#base/limit.ts'
+import { BlobNotFoundError, StorageError } from '#repo/blob/errors.ts'
+import type { BlobId } from '#repo/blob/storage.ts'
+import type { Cipher } from '#repo/crypto/algorithms.ts'
+import { openBlob } from '#repo/crypto/blob-sealing.ts'
+import type { IndexCache } from './cache/index-cache.ts'
+import { CorruptIndexError } from './index/errors.ts'
+import type { IndexFile } from './index/index-file.ts'
+import { IndexSet } from './index/index-set.ts'
+import { parseIndex } from './index/parse.ts'
+import type { IndexBlobManager } from './index-blobs/manager.ts'
+
+const refreshAfterMs = 15 * 60_000
+const fetchParallelism = 5
+const maxLoadAttempts = 10
+const firstPauseMs = 100
+const manyBlobs = 1000
+const poisonedName = '-repository_unreadable_by_this_'
+
+export interface CommittedIndexParts {
+  readonly manager: IndexBlobManager
+  readonly cache: IndexCache
+  readonly cipher: Cipher
+  readonly clock: Clock
+  /** Skips whatever cannot be loaded, and never refreshes by itself (spec 02, section 9). */
+  readonly permissive: boolean
+  readonly autoRefresh: boolean
+  readonly warn: (message: string) => void
+  /** Drops cached listings, when a listed blob turned out to be gone. */
+  readonly forgetListings: () => Promise<void>
+}
+
+/** The index blobs in force and the set they make (spec 02, 6.3). */
+export class CommittedIndex {
+  readonly #parts: CommittedIndexParts
+  #files = new Map<BlobId, IndexFile>()
+  readonly #damaged = new Map<BlobId, string>()
+  #warnedOfMany = false
+  #loadedMs = 0
+  #queue: Promise<unknown> = Promise.resolve()
+  set = new IndexSet([], undefined)
+  revision = 0
+
+  constructor(parts: CommittedIndexParts) {
+    this.#parts = parts
+  }
+
+  /** Index blobs that are listed but could not be used, with the reason. */
+  get damaged(): ReadonlyMap<BlobId, string> {
+    return this.#damaged
+  }
+
+  /** Names of the index blobs in force. */
+  get blobs(): readonly BlobId[] {
+    return [...this.#files.keys()]
+  }
+
+  /** Loads the active set. Storage errors are thrown; a damaged blob is reported and skipped. */
+  load(): Promise<void> {
+    return this.#exclusive(() => this.#load())
+  }
+
+  /** Loads again when the last load is older than 15 minutes. */
+  async loadIfOld(): Promise<void> {
+    const { clock, permissive, autoRefresh } = this.#parts
+    if (permissive || !autoRefresh || clock.nowMs() - this.#loadedMs < refreshAfterMs) return
+    await this.load()
+  }
+
+  /** Loads again whatever another client may have changed. */
+  async refresh(): Promise<void> {
+    this.#parts.manager.invalidate()
+    await this.#parts.forgetListings()
+    await this.load()
+  }
+
+  /** Stores shards as index blobs and adds them to the set, apart from any load. `then` runs in the same tick as the addition.
+   *  SlowIndexWriteError, or the storage's errors. */
+  write(shards: readonly Buffer[], sessionId: string, then: () => void): Promise<void> {
+    return this.#exclusive(async () => {
+      const written = await this.#parts.manager.write(shards, sessionId)
+      const files = new Map(this.#files)
+      for (const { id, file } of written) files.set(id, this.#parse(file, id))
+      this.#swap(files, this.set.watermarkSeconds)
+      then()
+      await Promise.all(written.map(({ id, file }) => this.#parts.cache.keepOpened(id, file)))
+    })
+  }
+
+  #exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(work)
+    this.#queue = result.catch(() => undefined)
+    return result
+  }
+
+  async #load(): Promise<void> {
+    const { manager, forgetListings, clock } = this.#parts
+    for (let attempt = 1; ; attempt++) {
+      const startedMs = clock.nowMs()
+      const active = await manager.activeSet()
+      try {
+        const names = active.blobs.map(({ id }) => id)
+        const loaded = await mapLimited(names, fetchParallelism, (name) => this.#file(name))
+        const files = new Map<BlobId, IndexFile>()
+        for (const [i, name] of names.entries()) {
+          const file = loaded[i]
+          if (file) files.set(name, file)
+        }
+        this.#swapIfChanged(files, active.watermarkSeconds)
+        this.#loadedMs = startedMs
+        this.#afterLoad(files)
+        return
+      } catch (error) {
+        if (!(error instanceof BlobNotFoundError) || attempt === maxLoadAttempts) throw error
+        manager.invalidate()
+        await forgetListings()
+        await pause(firstPauseMs * 2 ** (attempt - 1))
+      }
+    }
+  }
+
+  #swapIfChanged(files: Map<BlobId, IndexFile>, watermarkSeconds: number | undefined): void {
+    const same =
+      files.size === this.#files.size &&
+      watermarkSeconds === this.set.watermarkSeconds &&
+      [...files.keys()].every((n) => this.#files.has(n))
+    if (!same) this.#swap(files, watermarkSeconds)
+  }
+
+  #swap(files: Map<BlobId, IndexFile>, watermarkSeconds: number | undefined): void {
+    this.set = new IndexSet([...files.values()], watermarkSeconds)
+    this.#files = files
+    this.revision++
+  }
+
+  #afterLoad(files: ReadonlyMap<BlobId, IndexFile>): void {
+    if (files.size > manyBlobs && !this.#warnedOfMany) {
+      this.#warnedOfMany = true
+      this.#parts.warn(`there are ${files.size} index blobs, which makes everything slow. Run "kura maintenance run".`)
+    }
+    void this.#parts.cache.removeUnused(new Set(files.keys()))
+  }
+
+  /** The parsed index blob, from memory, the cache or storage; undefined when it is damaged. */
+  async #file(name: BlobId): Promise<IndexFile | undefined> {
+    const known = this.#files.get(name)
+    if (known) return known
+    if (this.#damaged.has(name)) return undefined
+    if (name.includes(poisonedName))
+      throw new CorruptIndexError(name, 0, 'the repository was upgraded to another index format; connect to it again')
+    try {
+      return (await this.#fromCache(name)) ?? (await this.#fromStorage(name))
+    } catch (error) {
+      if (error instanceof BlobNotFoundError && !this.#parts.permissive) throw error
+      if (error instanceof StorageError && !this.#parts.permissive) throw error
+      this.#damaged.set(name, messageOf(error))
+      this.#parts.warn(
+        `index blob ${name} is skipped: ${messageOf(error)}. Contents known only from it cannot be read. Mend it with "kura index recover".`,
+      )
+      return undefined
+    }
+  }
+
+  async #fromCache(name: BlobId): Promise<IndexFile | undefined> {
+    const cached = await this.#parts.cache.opened(name)
+    if (cached === undefined) return undefined
+    try {
+      return this.#parse(cached, name)
+    } catch {
+      await this.#parts.cache.forget(name)
+      return undefined
+    }
+  }
+
+  async #fromStorage(name: BlobId): Promise<IndexFile> {
+    const { cache, cipher } = this.#parts
+    try {
+      const opened = await openBlob(cipher, name, await cache.sealed(name))
+      const file = this.#parse(opened, name)
+      await cache.keepOpened(name, opened)
+      return file
+    } catch (error) {
+      await cache.forget(name)
+      throw error
+    }
+  }
+
+  /** Touches the first and last row too, so that a file cut short is found here and not at some later look-up. */
+  #parse(bytes: Buffer, name: BlobId): IndexFile {
+    const file = parseIndex(bytes, this.#parts.cipher.overheadBytes, name)
+    if (file.count > 0) {
+      file.at(0)
+      file.at(file.count - 1)
+    }
+    return file
+  }
+}

@@ -1,0 +1,53 @@
+import { UnsupportedCompressorError } from '#repo/compression/compressor.ts'
+import { compressorByHeader } from '#repo/compression/registry.ts'
+import type { Cipher } from '#repo/crypto/algorithms.ts'
+import { type ContentId, identityOf, isMetadata } from './content-id.ts'
+import { ContentWriteError, CorruptContentError } from './errors.ts'
+import type { ContentInfo } from './store.ts'
+
+const compressionHeaderBytes = 4
+/** Smaller contents are opened on the main thread: a trip through the thread pool costs more. */
+const asyncOpenBytes = 32 * 1024
+
+export interface Compressed {
+  readonly bytes: Uint8Array
+  /** Algorithm really used, 0 = stored as it is. */
+  readonly header: number
+}
+
+/** Compresses as asked, if that makes the content smaller. Throws UnsupportedCompressorError, and ContentWriteError for data in
+ *  repositories whose indexes cannot say how it was compressed. Source: spec 02, 2.2. */
+export async function compressContent(id: ContentId, data: Uint8Array, wanted: number, indexVersion: 1 | 2): Promise<Compressed> {
+  if (wanted === 0) return { bytes: data, header: 0 }
+  if (indexVersion < 2) {
+    if (isMetadata(id)) return { bytes: data, header: 0 }
+    throw new ContentWriteError(
+      'contents cannot be compressed in this repository: its index version is 1. Upgrade it, or compress nothing.',
+    )
+  }
+  const stream = await compressorByHeader(wanted).compress(data)
+  if (stream.length + compressionHeaderBytes >= data.length) return { bytes: data, header: 0 }
+  const bytes = Buffer.allocUnsafe(stream.length + compressionHeaderBytes)
+  bytes.writeUInt32BE(wanted)
+  stream.copy(bytes, compressionHeaderBytes)
+  return { bytes, header: wanted }
+}
+
+/** Plaintext of a content's sealed bytes. Throws CorruptContentError. Source: spec 02, 2.2 and 6.2. */
+export async function openContent(cipher: Cipher, info: ContentInfo, sealed: Uint8Array): Promise<Buffer> {
+  if (info.encryptionKeyId !== 0) throw corrupt(info, `it names the encryption key ${info.encryptionKeyId}, which nobody has`)
+  try {
+    const identity = identityOf(info.id)
+    const opened = sealed.length < asyncOpenBytes ? cipher.open(sealed, identity) : await cipher.openAsync(sealed, identity)
+    if (info.compressionHeader === 0) return opened
+    if (opened.length < compressionHeaderBytes || opened.readUInt32BE(0) !== info.compressionHeader)
+      throw corrupt(info, 'it does not begin with the compression ID of its index record')
+    return await compressorByHeader(info.compressionHeader).expand(opened.subarray(compressionHeaderBytes), info.originalLength)
+  } catch (error) {
+    if (error instanceof CorruptContentError || error instanceof UnsupportedCompressorError) throw error
+    throw corrupt(info, error instanceof Error ? error.message : String(error), error)
+  }
+}
+
+const corrupt = (info: ContentInfo, detail: string, cause?: unknown): CorruptContentError =>
+  new CorruptContentError(info.id, info.packBlob, detail, cause === undefined ? undefined : { cause })

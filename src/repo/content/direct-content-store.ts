@@ -1,0 +1,265 @@
+import type { Clock } from '#base/clock.ts'
+import { BlobNotFoundError, BlobRangeError } from '#repo/blob/errors.ts'
+import type { BlobId, BlobStorage } from '#repo/blob/storage.ts'
+import type { Cipher, Hasher } from '#repo/crypto/algorithms.ts'
+import type { RepositoryFormat } from '#repo/format/repository-format.ts'
+import type { ContentSource } from './cache/content-source.ts'
+import type { CommittedIndex } from './committed-index.ts'
+import { openContent } from './content-codec.ts'
+import type { ContentId } from './content-id.ts'
+import { ContentNotFoundError, CorruptContentError } from './errors.ts'
+import { buildIndex } from './index/build.ts'
+import { beats } from './index/merge.ts'
+import { byId, mergedRows } from './merged-rows.ts'
+import type { PackPresence } from './pack-presence.ts'
+import type { PackWriter } from './pack-writer.ts'
+import { type PreparedContent, prepareContents } from './prepare.ts'
+import type { ContentCounters, ContentInfo, ContentStore, ContentToWrite, IdRange } from './store.ts'
+
+/** Longest time that finished contents wait for an index blob while writing goes on (spec 02, 2.1 step 5). */
+const flushEveryMs = 10 * 60_000
+
+export interface DirectContentStoreParts {
+  readonly storage: BlobStorage
+  readonly format: RepositoryFormat
+  readonly hasher: Hasher
+  readonly cipher: Cipher
+  readonly clock: Clock
+  readonly committed: CommittedIndex
+  readonly presence: PackPresence
+  readonly writer: PackWriter
+  readonly source: ContentSource
+  readonly counters: ContentCounters
+}
+
+/** Contents of a repository whose storage this process talks to itself (spec 02). Opened by openContentStore. */
+export class DirectContentStore implements ContentStore {
+  readonly #p: DirectContentStoreParts
+  #nextFlushMs: number
+  #flushing: Promise<void> | undefined
+  #indexFlushOff = 0
+
+  constructor(parts: DirectContentStoreParts) {
+    this.#p = parts
+    this.#nextFlushMs = parts.clock.nowMs() + flushEveryMs
+  }
+
+  get counters(): ContentCounters {
+    return this.#p.counters
+  }
+
+  get revision(): number {
+    return this.#p.committed.revision
+  }
+
+  /** Index blobs that are skipped because they are damaged, with the reason. Whoever deletes unreferenced packs or merges indexes must
+   *  refuse while there are any: they may name packs that nothing else names. */
+  get damagedIndexes(): ReadonlyMap<BlobId, string> {
+    return this.#p.committed.damaged
+  }
+
+  /** Names of the index blobs in force. */
+  get activeIndexes(): readonly BlobId[] {
+    return this.#p.committed.blobs
+  }
+
+  info(id: ContentId): ContentInfo | undefined {
+    return this.#p.writer.find(id) ?? this.#p.committed.set.find(id)
+  }
+
+  async isPresent(id: ContentId): Promise<boolean> {
+    await this.#p.committed.loadIfOld()
+    const info = this.info(id)
+    if (info === undefined || info.deleted) return false
+    return this.#p.writer.find(id) !== undefined || this.#p.presence.has(info.packBlob)
+  }
+
+  async get(id: ContentId): Promise<Buffer> {
+    await this.#p.committed.loadIfOld()
+    const info = this.info(id)
+    if (!info) throw new ContentNotFoundError(id)
+    const plain = await this.#read(info)
+    this.#p.counters.readContents++
+    this.#p.counters.readBytes += plain.length
+    return plain
+  }
+
+  *iterate(range: IdRange, includeDeleted: boolean): Iterable<ContentInfo> {
+    const { writer, committed } = this.#p
+    const own = [...writer.records.values()].filter(({ id }) => id >= range.start && id < range.end).sort(byId)
+    const rows = mergedRows(own, committed.set.iterate(range, own.length > 0 || includeDeleted))
+    for (const row of rows) if (includeDeleted || !row.deleted) yield row
+  }
+
+  async prefetch(ids: readonly ContentId[], hint = ''): Promise<ContentId[]> {
+    const infos = ids.map((id) => this.info(id)).filter((info) => info !== undefined)
+    await this.#p.source.prefetch(
+      infos.filter((info) => !this.#p.writer.sealed(info)),
+      hint,
+    )
+    return infos.map(({ id }) => id)
+  }
+
+  async put(content: ContentToWrite): Promise<ContentId> {
+    const [id] = await this.putMany([content])
+    return id as ContentId
+  }
+
+  async putMany(contents: readonly ContentToWrite[]): Promise<ContentId[]> {
+    await this.#p.committed.loadIfOld()
+    const { ids, prepared } = await prepareContents(contents, { ...this.#p, isPresent: (id) => this.isPresent(id) })
+    if (prepared.length > 0) await this.#append(prepared)
+    return ids
+  }
+
+  async delete(id: ContentId): Promise<void> {
+    await this.#p.committed.loadIfOld()
+    await this.#readyToAppend()
+    const { writer, committed } = this.#p
+    const info = this.info(id)
+    if (!info) throw new ContentNotFoundError(id)
+    if (info.deleted) return
+    // A record that replaced a committed one may not just vanish: the older one would show again.
+    if (committed.set.find(id) === undefined && writer.withdraw(id)) return
+    writer.record({ ...info, deleted: true, timestampSeconds: this.#timestampAfter(info) })
+  }
+
+  async undelete(id: ContentId): Promise<void> {
+    const info = this.info(id)
+    if (!info) throw new ContentNotFoundError(id)
+    if (info.deleted) await this.#copy(info, false)
+  }
+
+  async rewrite(id: ContentId): Promise<void> {
+    const info = this.info(id)
+    if (!info) throw new ContentNotFoundError(id)
+    await this.#copy(info, info.deleted)
+  }
+
+  async flush(): Promise<void> {
+    while (this.#flushing) await this.#flushing.catch(() => undefined)
+    this.#flushing = this.#flush().finally(() => {
+      this.#flushing = undefined
+    })
+    await this.#flushing
+  }
+
+  async withoutIndexFlush<T>(work: () => Promise<T>): Promise<T> {
+    this.#indexFlushOff++
+    try {
+      return await work()
+    } finally {
+      this.#indexFlushOff--
+    }
+  }
+
+  async refresh(): Promise<void> {
+    await this.#p.committed.refresh()
+    this.#p.presence.forgetAbsent()
+  }
+
+  /** Takes over records found in packs (recover.ts) where they beat what is known; permanent after flush. Returns how many were new.
+   *  Source: spec 02, 7.4. */
+  adopt(records: Iterable<ContentInfo>): number {
+    let count = 0
+    for (const record of records) {
+      const known = this.info(record.id)
+      if (known && !beats(record, known)) continue
+      this.#p.writer.adopt(record)
+      count++
+    }
+    return count
+  }
+
+  /** Loads a metadata pack into the cache ("cache sync"). */
+  loadMetadataPack(pack: BlobId): Promise<void> {
+    return this.#p.source.loadPack(pack)
+  }
+
+  /** Does not flush: what was not flushed is given up. The storage stays open, it belongs to the caller. */
+  async close(): Promise<void> {
+    await this.#flushing?.catch(() => undefined)
+  }
+
+  async #flush(): Promise<void> {
+    const { writer, committed, format } = this.#p
+    await writer.storePacks()
+    if (this.#indexFlushOff > 0) return
+    if (writer.records.size > 0) {
+      const shards = buildIndex(writer.records.values(), format.indexVersion)
+      await committed.write(shards, writer.sessionId, () => writer.forgetCommitted())
+    }
+    await writer.deleteMarkers()
+    this.#nextFlushMs = this.#p.clock.nowMs() + flushEveryMs
+  }
+
+  /** Resolves when an append may follow in the same tick. */
+  async #readyToAppend(): Promise<void> {
+    if (this.#p.clock.nowMs() > this.#nextFlushMs && !this.#flushing) await this.flush()
+    do {
+      while (this.#flushing) await this.#flushing.catch(() => undefined)
+      await this.#p.writer.ready()
+    } while (this.#flushing || !this.#p.writer.isReady)
+  }
+
+  async #append(prepared: readonly PreparedContent[]): Promise<void> {
+    await this.#readyToAppend()
+    for (const content of prepared) {
+      const known = this.info(content.id)
+      // Somebody else wrote it while we compressed: one copy is enough.
+      if (known && !known.deleted && (this.#p.writer.find(content.id) || this.#p.presence.known(known.packBlob))) continue
+      this.#appendOne(content, known, false)
+    }
+  }
+
+  #appendOne(content: PreparedContent, known: ContentInfo | undefined, deleted: boolean): void {
+    this.#p.writer.append(content.sealed, {
+      id: content.id,
+      originalLength: content.originalLength,
+      timestampSeconds: this.#timestampAfter(known),
+      deleted,
+      compressionHeader: content.compressionHeader,
+      formatVersion: this.#p.format.version,
+      encryptionKeyId: 0,
+    })
+  }
+
+  async #copy(info: ContentInfo, deleted: boolean): Promise<void> {
+    const data = await this.#read(info)
+    const prefix = info.id.length % 2 === 1 ? info.id.slice(0, 1) : ''
+    const { prepared } = await prepareContents([{ prefix, data, compressionHeader: info.compressionHeader }], {
+      ...this.#p,
+      isPresent: async () => false,
+      knownIds: [info.id],
+    })
+    await this.#readyToAppend()
+    for (const content of prepared) this.#appendOne(content, this.info(info.id) ?? info, deleted)
+  }
+
+  /** Now, or one second after the record that is to be replaced (spec 02, section 5). */
+  #timestampAfter(known: ContentInfo | undefined): number {
+    return Math.max(Math.floor(this.#p.clock.nowMs() / 1000), known === undefined ? 0 : known.timestampSeconds + 1)
+  }
+
+  async #read(info: ContentInfo): Promise<Buffer> {
+    const { writer, source, cipher } = this.#p
+    const inMemory = writer.sealed(info)
+    if (inMemory) return openContent(cipher, info, inMemory)
+    try {
+      return await openContent(cipher, info, await source.fetch(info))
+    } catch (error) {
+      if (error instanceof CorruptContentError && (await source.forget(info))) return openContent(cipher, info, await source.fetch(info))
+      if (error instanceof BlobNotFoundError) return this.#readMoved(info, error)
+      if (error instanceof BlobRangeError) throw new CorruptContentError(info.id, info.packBlob, error.message, { cause: error })
+      throw error
+    }
+  }
+
+  /** The pack is gone: another client may have rewritten its contents elsewhere meanwhile. */
+  async #readMoved(info: ContentInfo, cause: BlobNotFoundError): Promise<Buffer> {
+    await this.refresh()
+    const now = this.info(info.id)
+    if (now && now.packBlob !== info.packBlob) return openContent(this.#p.cipher, now, await this.#p.source.fetch(now))
+    throw new CorruptContentError(info.id, info.packBlob, 'its pack is not in the storage', { cause })
+  }
+}

@@ -1,0 +1,84 @@
+import { randomBytes } from 'node:crypto'
+import { type Clock, systemClock } from '#base/clock.ts'
+import type { BlobStorage } from '#repo/blob/storage.ts'
+import type { Cipher, Hasher } from '#repo/crypto/algorithms.ts'
+import { localCacheKey } from '#repo/crypto/keys.ts'
+import type { RepositoryFormat } from '#repo/format/repository-format.ts'
+import type { CacheOptions } from './cache/cache-options.ts'
+import { openCaches } from './cache/open-caches.ts'
+import { CommittedIndex } from './committed-index.ts'
+import { DirectContentStore } from './direct-content-store.ts'
+import { createIndexBlobManager } from './index-blobs/create.ts'
+import { embeddedFormat } from './pack-layout.ts'
+import { PackPresence } from './pack-presence.ts'
+import { PackWriter } from './pack-writer.ts'
+import type { ContentCounters } from './store.ts'
+
+/** Kopia's default where the format stores 0 (spec 02, 2.1). */
+const defaultMaxPackBytes = 20 * 1024 * 1024
+
+export interface ContentStoreOptions {
+  readonly storage: BlobStorage
+  readonly format: RepositoryFormat
+  readonly hasher: Hasher
+  readonly cipher: Cipher
+  /** Raw `kopia.repository`, embedded in packs of repositories created as version 1; left out of other packs. */
+  readonly formatBlobBytes?: Uint8Array | undefined
+  /** Format encryption key: what cache entries are protected with where password changes are not enabled (spec 01, 1.15). */
+  readonly formatKey?: Uint8Array | undefined
+  readonly clock?: Clock
+  readonly random?: (sizeBytes: number) => Buffer
+  readonly client: { readonly hostname: string; readonly username: string }
+  readonly cache: CacheOptions
+  /** Spec 02, section 9: skips index blobs that cannot be loaded. Read-only connections only. */
+  readonly permissive?: boolean
+  /** False keeps the indexes as they are until refresh() (maintenance, content verify). Default true. */
+  readonly autoRefresh?: boolean
+  readonly warn: (message: string) => void
+}
+
+/** Opens the contents of a repository and loads its indexes. Damaged index blobs are skipped with a warning; storage errors are thrown. */
+export async function openContentStore(options: ContentStoreOptions): Promise<DirectContentStore> {
+  const { format, hasher, cipher, clock = systemClock, random = randomBytes, client, warn } = options
+  const protectionKey = localCacheKey(format, options.formatKey ?? format.secret)
+  const caches = await openCaches(options.storage, options.cache, protectionKey, clock, warn)
+  const { storage } = caches
+  const committed = new CommittedIndex({
+    manager: createIndexBlobManager({ storage, cipher, hasher, format, clock, random }),
+    cache: caches.indexes,
+    cipher,
+    clock,
+    permissive: options.permissive ?? false,
+    autoRefresh: options.autoRefresh ?? true,
+    warn,
+    forgetListings: caches.forgetListings,
+  })
+  await committed.load()
+  const counters = noCounts()
+  const presence = new PackPresence(storage)
+  const writer = new PackWriter({
+    storage,
+    hasher,
+    cipher,
+    clock,
+    random,
+    client,
+    counters,
+    indexVersion: format.indexVersion,
+    maxPackBytes: format.maxPackSizeBytes || defaultMaxPackBytes,
+    formatPrefix: format.enablePasswordChange || !options.formatBlobBytes ? undefined : embeddedFormat(options.formatBlobBytes),
+    onStored: (pack) => presence.add(pack),
+  })
+  return new DirectContentStore({ storage, format, hasher, cipher, clock, committed, presence, writer, source: caches.source, counters })
+}
+
+const noCounts = (): ContentCounters => ({
+  hashedContents: 0,
+  hashedBytes: 0,
+  writtenContents: 0,
+  writtenBytes: 0,
+  uploadedBlobs: 0,
+  uploadedBytes: 0,
+  readContents: 0,
+  readBytes: 0,
+})
