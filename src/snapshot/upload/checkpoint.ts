@@ -1,6 +1,6 @@
 import { messageOf } from '#base/errors.ts'
+import { expireSnapshots } from '#snapshot/expire.ts'
 import { saveSnapshot } from '#snapshot/model/snapshots.ts'
-import { applyRetention } from '#snapshot/retention.ts'
 import { newCounters, type UploadContext } from './context.ts'
 import type { DirectoryInProgress } from './in-progress.ts'
 
@@ -49,7 +49,7 @@ async function saveCheckpoint(context: UploadContext, root: DirectoryInProgress,
     tags: {},
     pins: [],
   })
-  await applyRetention(repository, request.source)
+  await expireSnapshots(repository, request.source)
   await repository.flush()
   context.observer.checkpoint?.(id)
 }

@@ -1,10 +1,10 @@
 import { realpathSync } from 'node:fs'
 import type { Repository } from '#repo/repository/repository.ts'
+import { expireSnapshots } from '#snapshot/expire.ts'
 import type { Snapshot } from '#snapshot/model/snapshot.ts'
 import { findPrevious, saveSnapshot } from '#snapshot/model/snapshots.ts'
 import type { SourceInfo } from '#snapshot/model/source.ts'
 import { policyTreeFor } from '#snapshot/policy/store.ts'
-import { applyRetention } from '#snapshot/retention.ts'
 import type { LossReport } from './losses.ts'
 import { EntryReadError, readError } from './read-error.ts'
 import type { UploadObserver, UploadRequest } from './request.ts'
@@ -64,7 +64,7 @@ export async function createSnapshot(
   if (identical && previous[0]?.rootEntry?.objectId === snapshot.rootEntry?.objectId)
     return { snapshot, isIdentical: true, losses, expiredCount: 0 }
   const id = await saveSnapshot(repository, snapshot)
-  const expired = await applyRetention(repository, request.source)
+  const expired = await expireSnapshots(repository, request.source)
   return { snapshot: { ...snapshot, id }, isIdentical: false, losses, expiredCount: expired.length }
 }
 
