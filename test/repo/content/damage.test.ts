@@ -76,11 +76,12 @@ test('a flipped byte in a content is reported, not returned', async () => {
 })
 
 test('verify finds packs that are missing or too short without reading contents', async () => {
-  const { blobs, storage, ids } = await twoSessions()
+  const { storage, ids } = await twoSessions()
   const store = await openTestStore(storage)
   const [first, second] = ids.map((id) => store.info(id)?.packBlob as string) as [string, string]
   await storage.delete(first)
-  await storage.put(second, [(blobs.get(second)?.data as Buffer).subarray(0, 40)])
+  const bytes = await storage.get(second)
+  await storage.put(second, [bytes.subarray(0, 40)])
   const messages: string[] = []
   const result = await verifyContents(store, storage, { onError: (_id, message) => messages.push(message) })
   expect(result).toEqual({ checked: 2, read: 0, errors: 2 })
