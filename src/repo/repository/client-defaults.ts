@@ -1,5 +1,4 @@
 import { hostname, userInfo } from 'node:os'
-import type { LocalConfig } from './local-config.ts'
 import type { ClientOptions } from './repository.ts'
 
 /** Host name as Kopia writes it: up to the first dot, lower case; `nohost` when unknown (spec 01, 1.21.4). */
@@ -26,7 +25,7 @@ export const defaultDescription = (storageDisplayName: string): string => `Repos
 export const defaultFormatBlobCacheDurationNs = 900_000_000_000n
 
 /** Client options of a configuration, missing values filled in (spec 01, 1.21.4). */
-export function clientOptionsOf(config: LocalConfig, storageDisplayName: string): ClientOptions {
+export function clientOptionsOf(config: ClientOptions, storageDisplayName: string): ClientOptions {
   return {
     hostname: config.hostname || defaultHostname(),
     username: config.username || defaultUsername(),

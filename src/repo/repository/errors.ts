@@ -29,14 +29,6 @@ export class NotARepositoryError extends KuraError {
   }
 }
 
-/** A client that holds the upgrade lock keeps everybody else out (spec 01, 1.14). */
-export class UpgradeInProgressError extends KuraError {
-  readonly code = 'UPGRADE_IN_PROGRESS'
-  constructor(options?: ErrorOptions) {
-    super('repository upgrade in progress', options)
-  }
-}
-
 /** A token for "connect from-config" that cannot be read. */
 export class InvalidTokenError extends KuraError {
   readonly code = 'INVALID_TOKEN'

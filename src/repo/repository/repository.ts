@@ -40,6 +40,12 @@ export interface DirectRepository extends Repository {
   readonly cipher: Cipher
   /** Absolute, or undefined when caching is off. */
   readonly cacheDirectory: string | undefined
+  /** Key of the central blobs, derived from the password (spec 01, 1.15). Secret. */
+  readonly formatKey: Buffer
+  /** `kopia.repository` as it was last read. */
+  readonly formatBlob: Buffer
+  /** Drops every copy of the central blobs, so that the next use reads them again: for whoever has just rewritten them. */
+  forgetFormat(): Promise<void>
 }
 
 export const isDirect = (r: Repository): r is DirectRepository => 'contents' in r

@@ -1,0 +1,194 @@
+import { setTimeout as sleepFor } from 'node:timers/promises'
+import { type Clock, systemClock } from '#base/clock.ts'
+import { CancelledError, UsageError } from '#base/errors.ts'
+import { openStorage } from '#repo/blob/registry.ts'
+import type { BlobStorage, BlobWrapper } from '#repo/blob/storage.ts'
+import { guarded } from '#repo/blob/wrap/guard.ts'
+import { readOnly } from '#repo/blob/wrap/read-only.ts'
+import { retained } from '#repo/blob/wrap/retention.ts'
+import { retrying } from '#repo/blob/wrap/retry.ts'
+import type { CacheOptions } from '#repo/content/cache/cache-options.ts'
+import { openContentStore } from '#repo/content/direct-store.ts'
+import { createCipher } from '#repo/crypto/cipher.ts'
+import { createHasher } from '#repo/crypto/hash.ts'
+import { UpgradeInProgressError } from '#repo/format/errors.ts'
+import { openManifestStore } from '#repo/manifest/store.ts'
+import { createObjectManager } from '#repo/object/manager.ts'
+import type { CachingOptions } from './caching-options.ts'
+import { clientOptionsOf } from './client-defaults.ts'
+import { OpenedRepository } from './direct.ts'
+import { LocalConfigError } from './errors.ts'
+import { FormatBlobCache, formatAges } from './format-blob-cache.ts'
+import { FormatWatch } from './format-watch.ts'
+import { type LocalConfig, readLocalConfig } from './local-config.ts'
+import type { ClientOptions, DirectRepository } from './repository.ts'
+
+/** What holds for every way of opening. */
+export interface OpenSettings {
+  readonly clock?: Clock
+  readonly warn?: (message: string) => void
+  /** Whose upgrade lock does not keep us out. */
+  readonly upgradeOwnerId?: string | undefined
+  /** Fail at once when an upgrade is in progress, instead of waiting for its end. */
+  readonly noBlockOnUpgrade?: boolean | undefined
+  /** Stops the wait for the end of an upgrade. */
+  readonly signal?: AbortSignal | undefined
+  /** Put around the storage, innermost first, below retention and the upgrade check (throttling, metrics, logging). */
+  readonly wrappers?: readonly BlobWrapper[]
+  /** False: indexes stay as they are until refresh() (maintenance, verification). */
+  readonly autoRefresh?: boolean
+}
+
+export interface OpenOptions extends OpenSettings {
+  readonly configFile: string
+  readonly password: string
+}
+
+/** Opens the repository of a configuration file. Throws NotConnectedError, LocalConfigError, WrongPasswordError, NotARepositoryError,
+ *  UpgradeInProgressError, and the errors of storage and format. Source: spec 01, 1.12. */
+export async function openRepository(options: OpenOptions): Promise<DirectRepository> {
+  const { configFile, password } = options
+  const config = await readLocalConfig(configFile)
+  if (!config.storage)
+    throw new LocalConfigError(`the connection ${configFile} is to a repository server; this command needs the storage itself`)
+  const permissive = permissiveAllowed(config)
+  const storage = await openStorage(config.storage, false)
+  return openRepositoryDirectly(storage, password, {
+    ...options,
+    client: clientOptionsOf(config, storage.displayName),
+    caching: config.caching,
+    permissive,
+    formatBlobCacheDurationNs: config.formatBlobCacheDurationNs,
+  })
+}
+
+function permissiveAllowed(config: LocalConfig): boolean {
+  if (config.permissiveCacheLoading && !(config.readOnly && process.env['KOPIA_UPGRADE_LOCK_ENABLED']))
+    throw new UsageError('permissive cache loading needs a read-only connection and KOPIA_UPGRADE_LOCK_ENABLED in the environment')
+  return config.permissiveCacheLoading
+}
+
+export interface DirectOptions extends OpenSettings {
+  readonly configFile?: string
+  readonly client?: Partial<ClientOptions>
+  readonly caching?: CachingOptions | undefined
+  readonly permissive?: boolean
+  readonly formatBlobCacheDurationNs?: bigint
+}
+
+/** Opens the repository in a storage without a configuration file. Takes over the storage: it is closed with the repository, or when opening
+ *  fails. Errors as for openRepository. */
+export async function openRepositoryDirectly(
+  storage: BlobStorage,
+  password: string,
+  options: DirectOptions = {},
+): Promise<DirectRepository> {
+  try {
+    return await open(storage, password, options)
+  } catch (error) {
+    await storage.close().catch(() => undefined)
+    throw error
+  }
+}
+
+async function open(bare: BlobStorage, password: string, options: DirectOptions): Promise<DirectRepository> {
+  const { clock = systemClock, warn = () => undefined, permissive = false, upgradeOwnerId } = options
+  const client = completeClient(options.client ?? {}, bare)
+  const cacheDirectory = options.caching?.cacheDirectory || undefined
+  const below = client.readOnly ? readOnly(retrying()(bare)) : retrying()(bare)
+  // The central blobs are read below throttling, retention and the upgrade check (spec 04, 4.6).
+  const formats = await FormatWatch.open(
+    {
+      cache: new FormatBlobCache(below, cacheDirectory, clock, warn),
+      clock,
+      ages: formatAges(options.formatBlobCacheDurationNs ?? 0n),
+      warn,
+      upgradeOwnerId,
+      permissive,
+    },
+    password,
+  )
+  formats.checkFeatures()
+  if (formats.locked) await waitForUpgrade(formats, options)
+  const blobs = stack(below, formats, options)
+  const { format } = formats
+  const [hasher, cipher] = [await createHasher(format.hash, format.secret), createCipher(format)]
+  const contents = await openContentStore({
+    storage: blobs,
+    format,
+    hasher,
+    cipher,
+    formatBlobBytes: formats.formatBlob,
+    formatKey: formats.formatKey,
+    clock,
+    client,
+    cache: cacheOptionsOf(options.caching),
+    permissive,
+    autoRefresh: options.autoRefresh ?? true,
+    warn,
+  })
+  return new OpenedRepository({
+    client,
+    clock,
+    configFile: options.configFile ?? '',
+    blobs,
+    contents,
+    objects: createObjectManager({ contents, format }),
+    manifests: openManifestStore({ contents, clock, readOnly: client.readOnly }),
+    hasher,
+    cipher,
+    cacheDirectory,
+    formats,
+  })
+}
+
+function stack(below: BlobStorage, formats: FormatWatch, options: DirectOptions): BlobStorage {
+  const retention = retained(() => {
+    const { mode, periodNs } = formats.retention
+    return mode !== '' && periodNs > 0n ? { mode, periodNs } : undefined
+  })
+  const wrappers = [...(options.wrappers ?? []), retention, ...(options.permissive ? [] : [guarded(() => formats.check())])]
+  return wrappers.reduce((inner, wrap) => wrap(inner), below)
+}
+
+const firstWaitMs = 100
+const maxWaitMs = 32_000
+
+/** Reads the format again and again, ever more slowly, until the upgrade lock is gone (spec 01, 1.14). */
+async function waitForUpgrade(formats: FormatWatch, { noBlockOnUpgrade, signal, warn }: DirectOptions): Promise<void> {
+  if (noBlockOnUpgrade) throw new UpgradeInProgressError()
+  warn?.('repository upgrade in progress: waiting for it to end')
+  for (let waitMs = firstWaitMs; formats.locked; waitMs = Math.min(waitMs * 1.5, maxWaitMs)) {
+    await sleepFor(waitMs, undefined, signal ? { signal } : {}).catch((error: unknown) => {
+      throw new CancelledError('stopped while waiting for the repository upgrade to end', { cause: error })
+    })
+    await formats.reload()
+  }
+}
+
+const completeClient = (given: Partial<ClientOptions>, storage: BlobStorage): ClientOptions =>
+  clientOptionsOf(
+    {
+      hostname: given.hostname ?? '',
+      username: given.username ?? '',
+      readOnly: given.readOnly ?? false,
+      description: given.description ?? '',
+      enableActions: given.enableActions ?? false,
+    },
+    storage.displayName,
+  )
+
+const cacheOptionsOf = (caching: CachingOptions | undefined): CacheOptions =>
+  caching?.cacheDirectory
+    ? {
+        directory: caching.cacheDirectory,
+        contentBytes: caching.maxCacheSizeBytes,
+        contentLimitBytes: caching.contentCacheSizeLimitBytes,
+        metadataBytes: caching.maxMetadataCacheSizeBytes,
+        metadataLimitBytes: caching.metadataCacheSizeLimitBytes,
+        listSeconds: caching.maxListCacheDurationSeconds,
+        minContentSweepAgeSeconds: caching.minContentSweepAgeSeconds,
+        minMetadataSweepAgeSeconds: caching.minMetadataSweepAgeSeconds,
+        minIndexSweepAgeSeconds: caching.minIndexSweepAgeSeconds,
+      }
+    : {}
