@@ -3,13 +3,13 @@ import { type Clock, systemClock } from '#base/clock.ts'
 import type { BlobStorage } from '#repo/blob/storage.ts'
 import type { Cipher, Hasher } from '#repo/crypto/algorithms.ts'
 import { localCacheKey } from '#repo/crypto/keys.ts'
+import { embedFormatBlob } from '#repo/format/embedded-copy.ts'
 import type { RepositoryFormat } from '#repo/format/repository-format.ts'
 import type { CacheOptions } from './cache/cache-options.ts'
 import { openCaches } from './cache/open-caches.ts'
 import { CommittedIndex } from './committed-index.ts'
 import { DirectContentStore } from './direct-content-store.ts'
 import { createIndexBlobManager } from './index-blobs/create.ts'
-import { embeddedFormat } from './pack-layout.ts'
 import { PackPresence } from './pack-presence.ts'
 import { PackWriter } from './pack-writer.ts'
 import type { ContentCounters } from './store.ts'
@@ -66,7 +66,7 @@ export async function openContentStore(options: ContentStoreOptions): Promise<Di
     counters,
     indexVersion: format.indexVersion,
     maxPackBytes: format.maxPackSizeBytes || defaultMaxPackBytes,
-    formatPrefix: format.enablePasswordChange || !options.formatBlobBytes ? undefined : embeddedFormat(options.formatBlobBytes),
+    formatPrefix: format.enablePasswordChange || !options.formatBlobBytes ? undefined : embedFormatBlob(options.formatBlobBytes),
     onStored: (pack) => presence.add(pack),
   })
   return new DirectContentStore({ storage, format, hasher, cipher, clock, committed, presence, writer, source: caches.source, counters })

@@ -1,4 +1,3 @@
-import { createHmac } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 
 /** Random bytes in front of the first content (spec 02, 2.4). */
@@ -18,15 +17,6 @@ export interface Postamble {
   readonly offset: number
   /** Sealed length. */
   readonly length: number
-}
-
-/** The format blob as packs of repositories created as version 1 carry it in front: `LE16(L) || blob || HMAC || LE16(L)`.
- *  Source: spec 02, 2.4. Throws RangeError when the blob does not fit. */
-export function embeddedFormat(formatBlob: Uint8Array): Buffer {
-  const mac = createHmac('sha256', 'kopia-repository').update(formatBlob).digest()
-  const length = Buffer.alloc(2)
-  length.writeUInt16LE(formatBlob.length + mac.length)
-  return Buffer.concat([length, formatBlob, mac, length])
 }
 
 /** How much random padding follows the contents of a pack that is `lengthBytes` long so far: 1 to 4096. Source: spec 02, 2.4. */

@@ -13,7 +13,7 @@ const markerDeleteAttempts = 2
 export interface PackWriterParts extends SessionParts, PackFinisher {
   readonly storage: BlobStorage
   readonly maxPackBytes: number
-  /** Embedded format blob of repositories created as version 1 (pack-layout.ts), else undefined. */
+  /** Embedded format blob of repositories created as version 1 (embedFormatBlob), else undefined. */
   readonly formatPrefix: Uint8Array | undefined
   readonly counters: ContentCounters
   readonly onStored: (pack: BlobId) => void

@@ -7,7 +7,7 @@ import { openContent } from '#repo/content/content-codec.ts'
 import { parseContentId } from '#repo/content/content-id.ts'
 import { CorruptPackError } from '#repo/content/errors.ts'
 import { packTail } from '#repo/content/pack-finish.ts'
-import { embeddedFormat, encodePostamble, paddingBytes, parsePostamble } from '#repo/content/pack-layout.ts'
+import { encodePostamble, paddingBytes, parsePostamble } from '#repo/content/pack-layout.ts'
 import { PendingPack } from '#repo/content/pending-pack.ts'
 import { recoverIndex } from '#repo/content/recover.ts'
 import { newSessionId, sessionMarkerJson } from '#repo/content/session-marker.ts'
@@ -134,13 +134,6 @@ test('postambles are read back, and no cut or flipped byte is taken for one', ()
 
 test('padding is never empty and ends at a multiple of 4096', () => {
   expect([0, 1, 4095, 4096, 4097].map(paddingBytes)).toEqual([4096, 4095, 1, 4096, 4095])
-})
-
-test('the format blob in front of old packs is framed by its length', () => {
-  const framed = embeddedFormat(Buffer.from('{"version":"1"}'))
-  expect(framed.readUInt16LE(0)).toBe(15 + 32)
-  expect(framed.readUInt16LE(framed.length - 2)).toBe(15 + 32)
-  expect(framed.subarray(2, 17).toString()).toBe('{"version":"1"}')
 })
 
 test('a pack without a recovery index says so', async () => {
