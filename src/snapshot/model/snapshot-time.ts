@@ -29,9 +29,8 @@ export function parseSnapshotTime(text: string, nowMs: number): SnapshotTimeChoi
 
 /** The one that is asked for, or undefined. `newestFirst`: candidates, newest first. */
 export function chooseSnapshot<T extends Pick<Snapshot, 'startNs'>>(newestFirst: readonly T[], choice: SnapshotTimeChoice): T | undefined {
-  if (choice.kind === 'latest') return newestFirst[0]
-  if (choice.kind === 'oldest') return newestFirst.at(-1)
-  return newestFirst.find((s) => s.startNs < choice.limitNs)
+  if (choice.kind === 'before') return newestFirst.find((s) => s.startNs < choice.limitNs)
+  return choice.kind === 'latest' ? newestFirst[0] : newestFirst.at(-1)
 }
 
 const printed = /^(\d{4})-(\d{2})-(\d{2}) (\d{2}):(\d{2}):(\d{2})(\.\d{3})? ([A-Z]{3,5}|[+-]\d{2}(?:\d{2})?)$/
