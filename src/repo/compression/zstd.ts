@@ -28,7 +28,7 @@ export async function zstdExpand(data: Uint8Array, maxBytes: number): Promise<Bu
     if (packaged && (data.length < syncBelowBytes || !native)) return packaged.expand(data, outBytes)
     if (native) return await native.expand(data, outBytes)
   } catch (error) {
-    if (/too small|too long|exceed/i.test(messageOf(error))) throw tooLong('zstd', maxBytes)
+    if (/too small|more than/i.test(messageOf(error))) throw tooLong('zstd', maxBytes)
     throw damaged('zstd', messageOf(error), error)
   }
   return expandBuiltIn(data, layout.frames, maxBytes)

@@ -7,6 +7,11 @@ export interface ObjectReader {
   readonly sizeBytes: number
   /** Fills `into` from `offset` on; fewer bytes only at the end of the object; 0 at or behind it. Concurrent calls are fine. */
   read(into: Uint8Array, offset: number): Promise<number>
+  /** Bounds of the stored part that holds the byte at `offset` (below sizeBytes). Parts are decrypted whole: callers that keep parts in
+   *  memory themselves ask for them by these bounds. Absent where the parts are not known. */
+  segmentAt?(offset: number): { readonly start: number; readonly end: number }
+  /** The part that begins at `start`, not to be changed; the reader does not keep it. */
+  loadSegment?(start: number): Promise<Uint8Array>
   close(): void
 }
 

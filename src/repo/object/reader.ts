@@ -14,6 +14,8 @@ const maxIndexBytes = 512 << 20
 /** No splitter makes larger chunks than 16 MiB; this bounds what a compressed one may expand to. */
 const maxChunkBytes = 128 << 20
 const chunksHeld = 2
+/** Parts that are objects of several chunks themselves are handed out in pieces of this size. */
+const pieceBytes = 4 << 20
 
 /** Opens an object (spec 03, 1.5). `inside` = indirect objects on the way to this one. ObjectNotFoundError, InvalidObjectIdError,
  *  CorruptObjectError. */
@@ -74,6 +76,14 @@ class DirectObject implements LoadedObject {
     return this.bytes
   }
 
+  segmentAt(): { start: number; end: number } {
+    return { start: 0, end: this.bytes.length }
+  }
+
+  async loadSegment(): Promise<Buffer> {
+    return this.bytes
+  }
+
   close(): void {}
 }
 
@@ -130,6 +140,23 @@ class IndirectObject implements LoadedObject {
       if (got !== length) throw new CorruptObjectError(this.id, `chunk ${chunk} is shorter than its index says`)
     })
     return out
+  }
+
+  segmentAt(offset: number): { start: number; end: number } {
+    const chunk = this.chunks.find(offset)
+    const start = this.chunks.start(chunk)
+    const end = start + this.chunks.length(chunk)
+    if (!isIndirect(this.chunks.id(chunk))) return { start, end }
+    const piece = offset - ((offset - start) % pieceBytes)
+    return { start: piece, end: Math.min(piece + pieceBytes, end) }
+  }
+
+  async loadSegment(start: number): Promise<Uint8Array> {
+    const chunk = this.chunks.find(start)
+    if (!isIndirect(this.chunks.id(chunk))) return (await this.#load(chunk)).all()
+    const piece = Buffer.allocUnsafe(this.segmentAt(start).end - start)
+    await this.read(piece, start)
+    return piece
   }
 
   close(): void {

@@ -23,7 +23,7 @@ export function findBuzhashCut(averageBytes: number, data: Uint8Array, start: nu
   const stop = Math.min(data.length, limit)
   // `end` is the position being tested: a segment of data[start, end).
   let end = Math.max(start + averageBytes / 2, resume + 1)
-  if (end > stop) return -1
+  if (end > stop) return stop === limit ? limit : -1
   let h = 0
   for (let i = end - windowBytes; i < end; i++) h = ((h << 1) | (h >>> 31)) ^ (table[data[i] as number] as number)
   while ((h & mask) !== 0) {

@@ -61,7 +61,7 @@ export function findRabinKarpCut(averageBytes: number, data: Uint8Array, start: 
   const stop = Math.min(data.length, limit)
   // `end` is the position being tested: a segment of data[start, end).
   let end = Math.max(start + averageBytes / 2, resume + 1)
-  if (end > stop) return -1
+  if (end > stop) return stop === limit ? limit : -1
   let high = 0
   let low = 0
   for (let i = end - windowBytes; i < end; i++) {
