@@ -14,6 +14,8 @@ import { parseIndex } from './index/parse.ts'
 import type { IndexBlobManager } from './index-blobs/manager.ts'
 
 const refreshAfterMs = 15 * 60_000
+/** Pause after an automatic refresh that failed. */
+const retryAfterMs = 60_000
 const fetchParallelism = 5
 const maxLoadAttempts = 10
 const firstPauseMs = 100
@@ -39,7 +41,9 @@ export class CommittedIndex {
   #files = new Map<BlobId, IndexFile>()
   readonly #damaged = new Map<BlobId, string>()
   #warnedOfMany = false
-  #loadedMs = 0
+  readonly #warned = new Set<BlobId>()
+  #refreshAtMs = 0
+  #refreshing: Promise<void> | undefined
   #queue: Promise<unknown> = Promise.resolve()
   set = new IndexSet([], undefined)
   revision = 0
@@ -63,17 +67,26 @@ export class CommittedIndex {
     return this.#exclusive(() => this.#load())
   }
 
-  /** Loads again when the last load is older than 15 minutes. */
+  /** Loads again when the last load is older than 15 minutes; callers at the same time share it. */
   async loadIfOld(): Promise<void> {
     const { clock, permissive, autoRefresh } = this.#parts
-    if (permissive || !autoRefresh || clock.nowMs() - this.#loadedMs < refreshAfterMs) return
-    await this.load()
+    if (permissive || !autoRefresh || clock.nowMs() < this.#refreshAtMs) return
+    this.#refreshing ??= this.load()
+      .catch((error: unknown) => {
+        this.#refreshAtMs = clock.nowMs() + retryAfterMs
+        throw error
+      })
+      .finally(() => {
+        this.#refreshing = undefined
+      })
+    await this.#refreshing
   }
 
   /** Loads again whatever another client may have changed. */
   async refresh(): Promise<void> {
     this.#parts.manager.invalidate()
     await this.#parts.forgetListings()
+    this.#damaged.clear()
     await this.load()
   }
 
@@ -110,7 +123,7 @@ export class CommittedIndex {
           if (file) files.set(name, file)
         }
         this.#swapIfChanged(files, active.watermarkSeconds)
-        this.#loadedMs = startedMs
+        this.#refreshAtMs = startedMs + refreshAfterMs
         this.#afterLoad(files)
         return
       } catch (error) {
@@ -157,6 +170,8 @@ export class CommittedIndex {
       if (error instanceof BlobNotFoundError && !this.#parts.permissive) throw error
       if (error instanceof StorageError && !this.#parts.permissive) throw error
       this.#damaged.set(name, messageOf(error))
+      if (this.#warned.has(name)) return undefined
+      this.#warned.add(name)
       this.#parts.warn(
         `index blob ${name} is skipped: ${messageOf(error)}. Contents known only from it cannot be read. Mend it with "kura index recover".`,
       )

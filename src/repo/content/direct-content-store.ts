@@ -75,7 +75,10 @@ export class DirectContentStore implements ContentStore {
   }
 
   async get(id: ContentId): Promise<Buffer> {
-    await this.#p.committed.loadIfOld()
+    // What is known already can be read even while the indexes cannot be refreshed.
+    await this.#p.committed.loadIfOld().catch((error: unknown) => {
+      if (!this.info(id)) throw error
+    })
     const info = this.info(id)
     if (!info) throw new ContentNotFoundError(id)
     const plain = await this.#read(info)
@@ -106,6 +109,7 @@ export class DirectContentStore implements ContentStore {
   }
 
   async putMany(contents: readonly ContentToWrite[]): Promise<ContentId[]> {
+    if (contents.length === 0) return []
     await this.#p.committed.loadIfOld()
     const { ids, prepared } = await prepareContents(contents, { ...this.#p, isPresent: (id) => this.isPresent(id) })
     if (prepared.length > 0) await this.#append(prepared)
@@ -179,6 +183,7 @@ export class DirectContentStore implements ContentStore {
   /** Does not flush: what was not flushed is given up. The storage stays open, it belongs to the caller. */
   async close(): Promise<void> {
     await this.#flushing?.catch(() => undefined)
+    await this.#p.writer.settle()
   }
 
   async #flush(): Promise<void> {
@@ -188,7 +193,7 @@ export class DirectContentStore implements ContentStore {
     if (writer.records.size > 0) {
       const shards = buildIndex(writer.records.values(), format.indexVersion)
       await committed.write(shards, writer.sessionId, () => writer.forgetCommitted())
-    }
+    } else writer.forgetCommitted()
     await writer.deleteMarkers()
     this.#nextFlushMs = this.#p.clock.nowMs() + flushEveryMs
   }

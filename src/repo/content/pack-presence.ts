@@ -1,12 +1,16 @@
 import { BlobNotFoundError } from '#repo/blob/errors.ts'
 import type { BlobId, BlobReader } from '#repo/blob/storage.ts'
 
-/** Which pack blobs are known to be in storage: listed once, when first asked, and kept up to date with own uploads. Packs that other
- *  clients stored later are looked for one by one. */
+/** So many packs are looked for one by one before all are listed: small runs in large repositories stay cheap. */
+const maxSingleLooks = 16
+
+/** Which pack blobs are known to be in storage: listed once, when more than a few are asked for, and kept up to date with own uploads.
+ *  Packs that other clients stored later are looked for one by one. */
 export class PackPresence {
   readonly #present = new Set<BlobId>()
   readonly #absent = new Set<BlobId>()
   #listed: Promise<void> | undefined
+  #singleLooks = 0
 
   constructor(private readonly storage: BlobReader) {}
 
@@ -27,13 +31,17 @@ export class PackPresence {
   }
 
   async has(pack: BlobId): Promise<boolean> {
-    this.#listed ??= this.#list().catch((error: unknown) => {
-      this.#listed = undefined
-      throw error
-    })
-    await this.#listed
-    const known = this.known(pack)
-    if (known !== undefined) return known
+    const seen = this.known(pack)
+    if (seen !== undefined) return seen
+    if (this.#singleLooks++ >= maxSingleLooks) {
+      this.#listed ??= this.#list().catch((error: unknown) => {
+        this.#listed = undefined
+        throw error
+      })
+      await this.#listed
+      const listed = this.known(pack)
+      if (listed !== undefined) return listed
+    }
     try {
       await this.storage.stat(pack)
       this.add(pack)

@@ -6,8 +6,8 @@ import { type PackKind, PendingPack } from './pending-pack.ts'
 import { openSession, type Session, type SessionParts } from './session-marker.ts'
 import type { ContentCounters, ContentInfo } from './store.ts'
 
-/** Finished packs that may wait for their upload before writers have to wait too. */
-const maxWaitingPacks = 3
+/** So much may wait for its upload before writers have to wait too. */
+const maxWaitingBytes = 64 * 1024 * 1024
 const markerDeleteAttempts = 2
 
 export interface PackWriterParts extends SessionParts, PackFinisher {
@@ -29,9 +29,11 @@ export class PackWriter {
   readonly #live = new Map<BlobId, PendingPack>()
   readonly #uploads = new Map<PendingPack, Promise<void>>()
   readonly #failed = new Set<PendingPack>()
-  #session: Promise<Session> | undefined
-  #sessionId = ''
-  readonly #markers: string[] = []
+  #session: Session | undefined
+  #opening: Promise<void> | undefined
+  #waitingBytes = 0
+  /** Markers of sessions that have ended. */
+  readonly #endedMarkers: string[] = []
 
   constructor(parts: PackWriterParts) {
     this.#parts = parts
@@ -53,14 +55,15 @@ export class PackWriter {
   /** Prepares an append: retries failed packs, waits while too much is on its way, opens a session. Throws the storage's errors. */
   async ready(): Promise<void> {
     if (this.#failed.size > 0) await this.retryFailed()
-    while (this.#uploads.size >= maxWaitingPacks) await Promise.race([...this.#uploads.values()].map(settled))
-    this.#session ??= this.#openSession()
-    this.#sessionId = (await this.#session).id
+    while (this.#waitingBytes >= maxWaitingBytes) await Promise.race([...this.#uploads.values()].map(settled))
+    if (this.#session) return
+    this.#opening ??= this.#openSession()
+    await this.#opening
   }
 
   /** Whether an append may follow at once; false asks for `ready` again. */
   get isReady(): boolean {
-    return this.#session !== undefined && this.#sessionId !== ''
+    return this.#session !== undefined
   }
 
   /** Adds sealed bytes to the pending pack of the content's class and records them. Only when isReady. */
@@ -99,11 +102,16 @@ export class PackWriter {
 
   /** Stores everything that is pending (spec 02, 2.8 steps 2 to 4). Throws the first storage error; what failed is kept. */
   async storePacks(): Promise<void> {
-    await Promise.all([...this.#uploads.values()].map(settled))
+    await this.settle()
     await this.retryFailed()
     for (const pack of [...this.#open.values()]) this.#detach(pack)
-    await Promise.all([...this.#uploads.values()].map(settled))
+    await this.settle()
     await this.retryFailed()
+  }
+
+  /** Waits until no upload runs. */
+  async settle(): Promise<void> {
+    await Promise.all([...this.#uploads.values()].map(settled))
   }
 
   async retryFailed(): Promise<void> {
@@ -112,38 +120,33 @@ export class PackWriter {
 
   /** '' while no session is open: the records come from recovery only. */
   get sessionId(): string {
-    return this.#session === undefined ? '' : this.#sessionId
+    return this.#session?.id ?? ''
   }
 
   /** After the index blobs are stored: forgets the records and ends the session. Synchronous, so that no look-up falls in between. */
   forgetCommitted(): void {
     this.#records.clear()
+    if (this.#session) this.#endedMarkers.push(...this.#session.markers)
     this.#session = undefined
-    this.#sessionId = ''
   }
 
   /** Deletes the markers of ended sessions. A marker that stays only delays pack collection, so failures are left for the next time. */
   async deleteMarkers(): Promise<void> {
-    if (this.#session !== undefined) return
-    for (const marker of this.#markers.splice(0))
+    for (const marker of this.#endedMarkers.splice(0))
       for (let attempt = 1; attempt <= markerDeleteAttempts; attempt++)
         try {
           await this.#parts.storage.delete(marker)
           break
         } catch {
-          if (attempt === markerDeleteAttempts) this.#markers.push(marker)
+          if (attempt === markerDeleteAttempts) this.#endedMarkers.push(marker)
         }
   }
 
-  async #openSession(): Promise<Session> {
+  async #openSession(): Promise<void> {
     try {
-      const session = await openSession(this.#parts)
-      this.#markers.push(...session.markers)
-      this.#sessionId = session.id
-      return session
-    } catch (error) {
-      this.#session = undefined
-      throw error
+      this.#session = await openSession(this.#parts)
+    } finally {
+      this.#opening = undefined
     }
   }
 
@@ -153,7 +156,7 @@ export class PackWriter {
     if (open) return open
     const { random, formatPrefix } = this.#parts
     const preamble = formatPrefix ? [formatPrefix, random(preambleBytes)] : [random(preambleBytes)]
-    const pack = new PendingPack(`${kind}${random(16).toString('hex')}-${this.#sessionId}`, kind, preamble)
+    const pack = new PendingPack(`${kind}${random(16).toString('hex')}-${this.sessionId}`, kind, preamble)
     this.#open.set(kind, pack)
     this.#live.set(pack.id, pack)
     return pack
@@ -172,7 +175,11 @@ export class PackWriter {
   #store(pack: PendingPack): Promise<void> {
     const running = this.#uploads.get(pack)
     if (running) return running
-    const upload = this.#upload(pack).finally(() => this.#uploads.delete(pack))
+    this.#waitingBytes += pack.lengthBytes
+    const upload = this.#upload(pack).finally(() => {
+      this.#uploads.delete(pack)
+      this.#waitingBytes -= pack.lengthBytes
+    })
     this.#uploads.set(pack, upload)
     return upload
   }
