@@ -1,0 +1,223 @@
+import { KuraError } from '#base/errors.ts'
+import { fileKind } from '#fuse/abi.ts'
+import { errno, FuseError } from '#fuse/errno.ts'
+import type {
+  AttributesReply,
+  ByteName,
+  Caller,
+  DirectoryPage,
+  Entry,
+  FuseOperations,
+  Opened,
+  Reply,
+  Statistics,
+} from '#fuse/operations.ts'
+import type { FileReader, ReadPosition } from './file-reader.ts'
+import { startPosition } from './file-reader.ts'
+import { LiveTable } from './live-table.ts'
+import { StoredTable } from './stored-table.ts'
+import { emptyAttributes, nodeId, type RowList, type Table } from './table.ts'
+import type { Tables } from './tables.ts'
+
+export interface AdapterOptions {
+  /** Called on each visit of a level that changes; a promise is waited for. */
+  readonly onLiveVisit: () => Promise<void> | undefined
+  /** Told of what was answered as EIO. */
+  readonly report: (what: string, error: unknown) => void
+}
+
+/** Longest target of a symbolic link (PATH_MAX). */
+const maxLinkBytes = 4096
+/** Children of an opened directory that are read ahead, and how many at a time. */
+const aheadDirectories = 64
+const aheadParallel = 4
+const writeFlags = 3
+
+interface OpenDirectory {
+  readonly table: Table
+  readonly rows: RowList
+}
+
+interface OpenFile {
+  readonly position: ReadPosition
+}
+
+/** Snapshots as a read-only file system: the only place where the tables and the readers meet FUSE. */
+export class SnapshotOperations implements FuseOperations {
+  private readonly files = new Map<number, OpenFile>()
+  private readonly directories = new Map<number, OpenDirectory>()
+  private nextHandle = 1
+  private readonly attributes = emptyAttributes()
+  private readonly entry = { node: 0, generation: 0, entrySeconds: 0, attributesSeconds: 0, attributes: this.attributes }
+
+  constructor(
+    private readonly tables: Tables,
+    private readonly reader: FileReader,
+    private readonly options: AdapterOptions,
+  ) {}
+
+  lookup(_caller: Caller, parent: number, name: ByteName): Reply<Entry> {
+    const { table, row } = this.tables.locate(parent)
+    const children = this.children(table, row)
+    return children instanceof Promise ? children.then((c) => this.findIn(c, name)) : this.findIn(children, name)
+  }
+
+  private findIn(table: Table, name: ByteName): Reply<Entry> {
+    const waiting = table instanceof LiveTable ? this.options.onLiveVisit() : undefined
+    return waiting === undefined ? this.entryOf(table, table.find(name)) : waiting.then(() => this.entryOf(table, table.find(name)))
+  }
+
+  private entryOf(table: Table, row: number): Entry {
+    if (row < 0) {
+      if (table instanceof LiveTable) throw new FuseError(errno.ENOENT)
+      return { ...this.entry, node: 0, entrySeconds: table.cacheSeconds(0) }
+    }
+    this.tables.remember(table, row)
+    return this.copy(table, row)
+  }
+
+  private copy(table: Table, row: number): Entry {
+    return { ...this.fill(table, row), attributes: { ...this.attributes } }
+  }
+
+  /** The one entry object, filled: encoded before anyone fills it again. */
+  private fill(table: Table, row: number): Entry {
+    const entry = this.entry
+    entry.node = nodeId(table.serial, row)
+    entry.entrySeconds = entry.attributesSeconds = table.cacheSeconds(row)
+    table.attributes(row, this.attributes)
+    return entry
+  }
+
+  getattr(_caller: Caller, node: number): AttributesReply {
+    const { table, row } = this.tables.locate(node)
+    return this.copy(table, row)
+  }
+
+  forget(node: number, count: number): void {
+    this.tables.forget(node, count)
+  }
+
+  readlink(_caller: Caller, node: number): Reply<Uint8Array> {
+    const { table, row } = this.tables.locate(node)
+    const target = table.target(row)
+    if (target.kind !== 'link') throw new FuseError(errno.EINVAL)
+    if (target.text !== undefined) return target.text
+    if (target.objectId === '') throw this.broken('a symbolic link', new FuseError(errno.EIO, 'it has no object'))
+    return this.guard(`symbolic link ${target.objectId}`, this.reader.read(target.objectId, 0, maxLinkBytes, startPosition()))
+  }
+
+  open(_caller: Caller, node: number, flags: number): Opened {
+    if ((flags & writeFlags) !== 0) throw new FuseError(errno.EROFS)
+    const { table, row } = this.tables.locate(node)
+    if (table.target(row).kind === 'directory') throw new FuseError(errno.EISDIR)
+    const handle = this.nextHandle++
+    this.files.set(handle, { position: startPosition() })
+    return { handle, keepCache: true, noFlush: true }
+  }
+
+  read(_caller: Caller, node: number, handle: number, offset: number, size: number): Reply<Uint8Array> {
+    const { table, row } = this.tables.locate(node)
+    const target = table.target(row)
+    if (target.kind !== 'file') throw new FuseError(errno.EISDIR)
+    if (target.objectId === '') {
+      if (target.sizeBytes === 0) return new Uint8Array(0)
+      throw this.broken('a file', new FuseError(errno.EIO, 'its content is not in the snapshot'))
+    }
+    const position = this.files.get(handle)?.position ?? startPosition()
+    return this.guard(`object ${target.objectId}`, this.reader.read(target.objectId, offset, size, position))
+  }
+
+  release(_node: number, handle: number): void {
+    this.files.delete(handle)
+  }
+
+  opendir(_caller: Caller, node: number): Reply<Opened> {
+    const { table, row } = this.tables.locate(node)
+    const children = this.children(table, row)
+    return children instanceof Promise ? children.then((c) => this.openListing(c)) : this.openListing(children)
+  }
+
+  private openListing(table: Table): Reply<Opened> {
+    const waiting = table instanceof LiveTable ? this.options.onLiveVisit() : undefined
+    return waiting === undefined ? this.addListing(table) : waiting.then(() => this.addListing(table))
+  }
+
+  private addListing(table: Table): Opened {
+    const handle = this.nextHandle++
+    this.directories.set(handle, { table, rows: table.rows })
+    this.tables.hold(table)
+    if (!(table instanceof StoredTable)) return { handle }
+    void this.readBelow(table)
+    return { handle, keepCache: true, cacheListing: true }
+  }
+
+  /** Whoever lists a directory is likely to go down: its first sub-directories are read ahead. */
+  private async readBelow(table: StoredTable): Promise<void> {
+    const rows = table.subdirectoryRows.slice(0, aheadDirectories).filter((row) => !this.tables.isLoaded(table, row))
+    const worker = async (): Promise<void> => {
+      for (let row = rows.shift(); row !== undefined; row = rows.shift()) await this.tables.prefetch(table, row)
+    }
+    await Promise.all(Array.from({ length: aheadParallel }, worker))
+  }
+
+  readdir(caller: Caller, node: number, handle: number, offset: number, page: DirectoryPage): void {
+    this.list(handle, offset, page, (table, row, cookie) => {
+      table.attributes(row, this.attributes)
+      return page.add(table.nameOf(row), cookie, this.attributes.inode, this.attributes.mode & fileKind.mask)
+    })
+  }
+
+  readdirplus(_caller: Caller, _node: number, handle: number, offset: number, page: DirectoryPage): void {
+    this.list(handle, offset, page, (table, row, cookie) => {
+      if (!page.addEntry(table.nameOf(row), cookie, this.fill(table, row))) return false
+      this.tables.remember(table, row)
+      return true
+    })
+  }
+
+  /** Cookies: 1 behind '.', 2 behind '..', 2 + n behind the n-th row. */
+  private list(handle: number, offset: number, page: DirectoryPage, add: (table: Table, row: number, cookie: number) => boolean): void {
+    const open = this.directories.get(handle)
+    if (open === undefined) throw new FuseError(errno.EBADF)
+    const { table, rows } = open
+    if (offset < 1 && !page.add('.', 1, table.inode, fileKind.directory)) return
+    if (offset < 2 && !page.add('..', 2, table.parentInode, fileKind.directory)) return
+    for (let i = Math.max(offset - 2, 0); i < rows.length; i++) if (!add(table, rows.at(i), i + 3)) return
+  }
+
+  releasedir(_node: number, handle: number): void {
+    const open = this.directories.get(handle)
+    if (open === undefined) return
+    this.directories.delete(handle)
+    this.tables.release(open.table)
+  }
+
+  /** Nothing can be stored here. */
+  statfs(): Statistics {
+    return { blocks: 0, freeBlocks: 0, availableBlocks: 0, files: 0, freeFiles: 0, blockBytes: 4096, nameBytes: 255 }
+  }
+
+  private children(table: Table, row: number): Reply<Table> {
+    const children = this.tables.childrenOf(table, row)
+    if (!(children instanceof Promise)) return children
+    return children.catch((error: unknown) => {
+      throw this.broken('a directory', error)
+    })
+  }
+
+  private guard(what: string, reply: Reply<Uint8Array>): Reply<Uint8Array> {
+    if (!(reply instanceof Promise)) return reply
+    return reply.catch((error: unknown) => {
+      throw this.broken(what, error)
+    })
+  }
+
+  /** Whatever is wrong with stored data is EIO for the caller (spec 08, 3.16); its own text goes to the report. */
+  private broken(what: string, error: unknown): FuseError {
+    if (error instanceof FuseError && error.errno !== errno.EIO && error.errno !== errno.ETIMEDOUT) return error
+    this.options.report(what, error)
+    if (error instanceof FuseError) return error
+    return new FuseError(errno.EIO, error instanceof KuraError ? error.message : `${what} cannot be read`, { cause: error })
+  }
+}

@@ -1,0 +1,182 @@
+import { mkdtemp, rmdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { messageOf, UsageError } from '#base/errors.ts'
+import { MountBusyError } from '#fuse/errors.ts'
+import { isRoot } from '#fuse/mount-linux.ts'
+import type { FuseMount } from '#fuse/operations.ts'
+import { chooseDriver } from '#fuse/registry.ts'
+import type { Repository } from '#repo/repository/repository.ts'
+import { resolveTree } from '#snapshot/model/object-path.ts'
+import { parseSource } from '#snapshot/model/source-text.ts'
+import { readStoredDirectory } from '#snapshot/tree/repository-tree.ts'
+import { SnapshotOperations } from './adapter.ts'
+import { mountPointPath, removeDeadMount } from './dead-mount.ts'
+import { FileReader } from './file-reader.ts'
+import { LiveLevels } from './live-levels.ts'
+import { type LiveTable, groupRow } from './live-table.ts'
+import { SegmentCache } from './segment-cache.ts'
+import { anchor, rootRow, SnapshotLevels, type Stale } from './snapshot-levels.ts'
+import { Tables } from './tables.ts'
+
+export interface SnapshotMountOptions {
+  /** Let other users in. Default: when run by root, who else could not be told apart from them. */
+  readonly allowOther?: boolean
+  readonly allowNonEmpty?: boolean
+  /** Told of each request. */
+  readonly trace?: (line: string) => void
+  /** Directories that are kept though nobody uses them, and entries in them. */
+  readonly maxCachedDirectories?: number
+  readonly maxCachedEntries?: number
+  /** Plain file content kept in memory. */
+  readonly maxCachedBytes?: number
+  /** How old a listing of snapshots may be. */
+  readonly refreshMs?: number
+  /** Longest wait for storage. */
+  readonly timeoutMs?: number
+}
+
+export interface SnapshotMountRequest {
+  readonly repository: Repository
+  /** 'all'; `ID[/path]` of a snapshot or directory object; `user@host:path`, the generations of one source. */
+  readonly target: string
+  /** A directory, or '*' for a new temporary one that is removed afterwards. */
+  readonly mountPoint: string
+  /** Name of a driver; undefined = the best that can be used here. */
+  readonly driver?: string | undefined
+  readonly options?: SnapshotMountOptions
+  /** Aborted: unmount, lazily if files are open. */
+  readonly signal?: AbortSignal
+  /** Told one line for each thing that a person should know. */
+  readonly warn?: (line: string) => void
+}
+
+export interface SnapshotMount {
+  readonly mountPoint: string
+  readonly driver: string
+  /** Resolves when the mount is gone, by whomever. */
+  readonly done: Promise<void>
+  unmount(options?: { readonly lazy?: boolean }): Promise<void>
+}
+
+const defaults = {
+  maxCachedDirectories: 2_000,
+  maxCachedEntries: 200_000,
+  maxCachedBytes: 128 << 20,
+  refreshMs: 3_000,
+  timeoutMs: 60_000,
+}
+const refreshWaitMs = 1_500
+/** Damaged things that are reported one by one. */
+const maxReports = 1_000
+
+/** Shows snapshots as directories, read-only. Resolves when the mount is there. MountError, UsageError, SnapshotNotFoundError,
+ *  PathNotFoundError, and the repository's errors. Source: spec 08, 1.3. */
+export async function mountSnapshots(request: SnapshotMountRequest): Promise<SnapshotMount> {
+  const { warn = () => undefined } = request
+  const options = { ...defaults, ...request.options }
+  const driver = await chooseDriver(request.driver)
+  const isTemporary = request.mountPoint === '*'
+  const mountPoint = isTemporary ? await mkdtemp(join(tmpdir(), 'kura-mount-')) : await mountPointPath(request.mountPoint)
+  if (await removeDeadMount(mountPoint)) warn(`${mountPoint}: removed a mount whose process had ended.`)
+
+  let mount: FuseMount | undefined
+  const tree = await buildTree(request, options, warn, (stale) => {
+    for (const { node, name } of stale) mount?.invalidateEntry(node, name)
+  })
+  const allowOther = options.allowOther ?? isRoot()
+  mount = await driver.mount(tree, {
+    mountPoint,
+    sourceName: 'kura',
+    readOnly: true,
+    allowOther,
+    defaultPermissions: allowOther,
+    allowNonEmpty: options.allowNonEmpty ?? false,
+    trace: options.trace,
+    report: reporter(warn),
+  })
+  const done = isTemporary ? mount.done.finally(() => rmdir(mountPoint).catch(() => undefined)) : mount.done
+  unmountOnAbort(mount, request.signal, mountPoint, warn)
+  return { mountPoint, driver: driver.name, done, unmount: (o) => (mount as FuseMount).unmount(o) }
+}
+
+function unmountOnAbort(mount: FuseMount, signal: AbortSignal | undefined, mountPoint: string, warn: (line: string) => void): void {
+  const unmount = async (): Promise<void> => {
+    try {
+      await mount.unmount()
+    } catch (error) {
+      if (!(error instanceof MountBusyError)) return warn(messageOf(error))
+      warn(`${mountPoint}: files are in use; detached now, the mount ends when they are closed.`)
+      await mount.unmount({ lazy: true }).catch((e: unknown) => warn(messageOf(e)))
+    }
+  }
+  if (signal?.aborted) void unmount()
+  else signal?.addEventListener('abort', () => void unmount(), { once: true })
+}
+
+/** One line per damaged thing, up to a limit. */
+function reporter(warn: (line: string) => void): (what: string, error: unknown) => void {
+  const told = new Set<string>()
+  return (what, error) => {
+    const line = `${what}: ${messageOf(error)}`
+    if (told.has(line) || told.size >= maxReports) return
+    told.add(line)
+    warn(line)
+  }
+}
+
+type Invalidate = (stale: readonly { readonly node: number; readonly name: string }[]) => void
+
+async function buildTree(
+  { repository, target }: SnapshotMountRequest,
+  options: typeof defaults,
+  warn: (line: string) => void,
+  invalidate: Invalidate,
+): Promise<SnapshotOperations> {
+  const tables = new Tables(async (id) => (await readStoredDirectory(repository, id)).entries, {
+    maxIdleDirectories: options.maxCachedDirectories,
+    maxIdleEntries: options.maxCachedEntries,
+    timeoutMs: options.timeoutMs,
+  })
+  const reader = new FileReader(repository.objects, new SegmentCache(options.maxCachedBytes, options.maxCachedBytes / 2), options.timeoutMs)
+  const visit = await plantRoot(repository, target, tables, options.refreshMs, warn, invalidate)
+  return new SnapshotOperations(tables, reader, { onLiveVisit: visit, report: reporter(warn) })
+}
+
+/** Puts the root where the target says; returns what to call at visits of the levels that change. */
+async function plantRoot(
+  repository: Repository,
+  target: string,
+  tables: Tables,
+  refreshMs: number,
+  warn: (line: string) => void,
+  invalidate: Invalidate,
+): Promise<() => Promise<void> | undefined> {
+  const isSource = target.includes('@')
+  if (target !== 'all' && !isSource) {
+    const { entry } = await resolveTree(repository, target)
+    if (entry.type !== 'd') throw new UsageError(`Cannot mount ${target}: it is a file. Name the directory that it is in, or restore it.`)
+    tables.add(anchor(rootRow('', target, entry)))
+    return () => undefined
+  }
+  const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
+  const source = isSource ? parseSource(target, { user: repository.client.username, host: repository.client.hostname }) : undefined
+  const levels = new SnapshotLevels(tables, owner, source)
+  const live = new LiveLevels(repository, {
+    refreshMs,
+    waitMs: refreshWaitMs,
+    clock: repository.clock,
+    onChange: (snapshots) => invalidate(nodesOf(levels, levels.update(snapshots))),
+    onError: (error) => warn(`the list of snapshots cannot be brought up to date: ${messageOf(error)}`),
+  })
+  await live.start()
+  tables.add(anchor(groupRow('', levels.root, 0n, owner)))
+  return () => live.visit()
+}
+
+const nodesOf = (levels: SnapshotLevels, stale: readonly Stale[]): { node: number; name: string }[] =>
+  stale.flatMap(({ table, name }) => {
+    const node = levels.nodeOf(table as LiveTable)
+    return node === undefined ? [] : [{ node, name }]
+  })
+

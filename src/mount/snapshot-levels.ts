@@ -1,0 +1,162 @@
+import { fileKind } from '#fuse/abi.ts'
+import { type ByteName, rootNode } from '#fuse/operations.ts'
+import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
+import { groupBySource, type SourceGroup } from '#snapshot/model/snapshots.ts'
+import type { Snapshot } from '#snapshot/model/snapshot.ts'
+import type { SourceInfo } from '#snapshot/model/source.ts'
+import { sameSource } from '#snapshot/model/source-text.ts'
+import { inodeOf } from './inode.ts'
+import { groupRow, type LiveRow, LiveTable, splitNs } from './live-table.ts'
+import { byteName, safeName, snapshotName, uniqueNames } from './names.ts'
+import { foreverSeconds, nodeId } from './table.ts'
+import type { Tables } from './tables.ts'
+
+/** A name that the kernel must look up again, in the directory with that table. */
+export interface Stale {
+  readonly table: LiveTable
+  readonly name: ByteName
+}
+
+interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
+const latestName = 'latest'
+
+/** The levels above the snapshots: `user@host`, source, time (spec 03, 6.8; spec 08, 1.3). Follows the list of snapshots it is given. */
+export class SnapshotLevels {
+  readonly root: LiveTable
+  private readonly groups = new Map<string, LiveTable>()
+  private readonly places = new Map<LiveTable, { readonly parent: LiveTable; readonly name: ByteName }>()
+
+  /** With `source`, the root shows the generations of that one alone. */
+  constructor(
+    private readonly tables: Tables,
+    private readonly owner: Owner,
+    private readonly source?: SourceInfo,
+  ) {
+    this.root = new LiveTable(this.tables.takeSerial(), 1, 1)
+    tables.add(this.root)
+  }
+
+  /** Makes the levels show these snapshots; returns what the kernel must ask for again. */
+  update(snapshots: readonly Snapshot[]): Stale[] {
+    const stale: Stale[] = []
+    const { source } = this
+    const shown = snapshots.filter((s) => s.rootEntry !== undefined && (source === undefined || sameSource(s.source, source)))
+    if (source !== undefined) {
+      this.apply(this.root, generationRows(shown, this.owner), stale)
+      return stale
+    }
+    const byClient = new Map<string, SourceGroup[]>()
+    for (const group of groupBySource(shown)) {
+      const client = `${group.source.user}@${group.source.host}`
+      byClient.set(client, [...(byClient.get(client) ?? []), group])
+    }
+    const clients = [...byClient.keys()]
+    const names = uniqueNames(clients, safeName).map(byteName)
+    const rows = clients.map((client, i) => this.clientRow(names[i] as string, byClient.get(client) as SourceGroup[], stale))
+    this.apply(this.root, rows, stale)
+    return stale
+  }
+
+  /** The node of a grouping directory, as the kernel knows it; undefined when it is gone. */
+  nodeOf(table: LiveTable): number | undefined {
+    if (table === this.root) return rootNode
+    const place = this.places.get(table)
+    const row = place === undefined ? -1 : place.parent.find(place.name)
+    return place === undefined || row < 0 ? undefined : nodeId(place.parent.serial, row)
+  }
+
+  private clientRow(name: ByteName, groups: readonly SourceGroup[], stale: Stale[]): LiveRow {
+    const table = this.group(this.root, name)
+    const paths = groups.map((g) => g.source.path)
+    const names = uniqueNames(paths, safeName).map(byteName)
+    const rows = groups.map((g, i) => this.sourceRow(table, names[i] as string, g, stale))
+    this.apply(table, rows, stale)
+    return groupRow(name, table, newest(groups.flatMap((g) => g.snapshots)), this.owner)
+  }
+
+  private sourceRow(parent: LiveTable, name: ByteName, { snapshots }: SourceGroup, stale: Stale[]): LiveRow {
+    const table = this.group(parent, name)
+    this.apply(table, generationRows(snapshots, this.owner), stale)
+    return groupRow(name, table, newest(snapshots), this.owner)
+  }
+
+  /** The table of a grouping directory: the same one as long as the mount lives, so that its node stays what it was. */
+  private group(parent: LiveTable, name: ByteName): LiveTable {
+    const key = `${parent.serial}/${name}`
+    let table = this.groups.get(key)
+    if (table === undefined) {
+      table = new LiveTable(this.tables.takeSerial(), inodeOf(parent.inode, name), parent.inode)
+      this.tables.add(table)
+      this.groups.set(key, table)
+      this.places.set(table, { parent, name })
+    }
+    return table
+  }
+
+  private apply(table: LiveTable, rows: readonly LiveRow[], stale: Stale[]): void {
+    for (const name of table.update(rows)) stale.push({ table, name })
+  }
+}
+
+const newest = (snapshots: readonly Snapshot[]): bigint => snapshots.reduce((time, s) => (s.startNs > time ? s.startNs : time), 0n)
+
+/** The generations of one source, oldest first, and `latest` behind them. */
+export function generationRows(snapshots: readonly Snapshot[], owner: Owner): LiveRow[] {
+  const ids = snapshots.map((s) => s.id)
+  const byId = new Map(snapshots.map((s) => [s.id, s]))
+  const ordered = ids.toSorted() // names of snapshots that began in the same second depend on nothing else
+  const unique = uniqueNames(ordered, (id) => {
+    const s = byId.get(id) as Snapshot
+    return snapshotName(s.startNs, s.incomplete)
+  })
+  const nameOf = new Map(ordered.map((id, i) => [id, byteName(unique[i] as string)]))
+  const rows = snapshots.map((s) => rootRow(nameOf.get(s.id) as string, s.id, s.rootEntry as DirectoryEntry))
+  const complete = snapshots.findLast((s) => !s.incomplete)
+  if (complete !== undefined) rows.push(latestRow(nameOf.get(complete.id) as string, complete, owner))
+  return rows
+}
+
+/** A snapshot's root under a name. `key` tells it from another one under the same name. */
+export function rootRow(name: ByteName, key: string, entry: DirectoryEntry): LiveRow {
+  const isDirectory = entry.type === 'd'
+  return {
+    name,
+    key,
+    target: isDirectory
+      ? { kind: 'directory', objectId: entry.objectId }
+      : entry.type === 's'
+        ? { kind: 'link', objectId: entry.objectId }
+        : { kind: 'file', objectId: entry.objectId, sizeBytes: entry.sizeBytes },
+    mode: (isDirectory ? fileKind.directory : entry.type === 's' ? fileKind.symlink : fileKind.regular) | entry.mode,
+    uid: entry.uid,
+    gid: entry.gid,
+    sizeBytes: entry.sizeBytes,
+    ...splitNs(entry.modifiedNs),
+    cacheSeconds: 1,
+  }
+}
+
+function latestRow(target: ByteName, snapshot: Snapshot, owner: Owner): LiveRow {
+  return {
+    name: latestName,
+    key: `latest ${target}`,
+    target: { kind: 'link', objectId: '', text: Buffer.from(target, 'latin1') },
+    mode: fileKind.symlink | 0o777,
+    uid: owner.uid,
+    gid: owner.gid,
+    sizeBytes: target.length,
+    ...splitNs(snapshot.startNs),
+    cacheSeconds: 0,
+  }
+}
+
+/** The one row above the root of a mount; its node is the root node. */
+export function anchor(row: LiveRow): LiveTable {
+  const table = new LiveTable(0, 1, 1)
+  table.update([{ ...row, cacheSeconds: row.target.kind === 'directory' && row.target.table === undefined ? foreverSeconds : 1 }])
+  return table
+}
