@@ -41,12 +41,10 @@ export async function cleanupMarkers(epochs: Epochs): Promise<MarkerCleanup> {
   if (cutoff === undefined) return { deletedMarkerCount: 0, deletedWatermarkCount: 0 }
   const { storage } = epochs.context
   const markers = (await listAll(storage, markerPrefix)).filter(({ id }) => (epochOfName(id) ?? Infinity) < state.writeEpoch - 1)
-  const watermarks = (await listAll(storage, watermarkPrefix)).filter(({ id, modifiedMs }) => {
-    const seconds = watermarkOfName(id)
-    return seconds !== undefined && seconds !== state.watermarkSeconds && modifiedMs < cutoff
-  })
-  // Only older watermarks: a newer one may have been set after the state was read.
-  const past = watermarks.filter(({ id }) => (watermarkOfName(id) as number) < (state.watermarkSeconds ?? -Infinity))
+  // Only watermarks before the current one: a later one may have been set after the state was read.
+  const past = (await listAll(storage, watermarkPrefix)).filter(
+    ({ id, modifiedMs }) => (watermarkOfName(id) ?? Infinity) < (state.watermarkSeconds ?? -Infinity) && modifiedMs < cutoff,
+  )
   await deleteAll(epochs, [...markers, ...past])
   return { deletedMarkerCount: markers.length, deletedWatermarkCount: past.length }
 }

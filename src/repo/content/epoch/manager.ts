@@ -43,11 +43,6 @@ export class EpochManager {
     return (this.#refreshing ??= this.#refresh())
   }
 
-  /** The state already loaded, valid or not. */
-  get loadedState(): EpochState | undefined {
-    return this.#state
-  }
-
   /** Makes the next call look at the storage again. */
   invalidate(): void {
     this.#generation++
@@ -144,11 +139,9 @@ export class EpochManager {
     for (const id of ids) await this.context.storage.delete(id).catch(() => undefined)
   }
 
-  /** Begins the next epoch when the current one is old and full enough, judged by the state already loaded; without one nothing happens
-   *  (spec 02, 4.3.6). */
+  /** Begins the next epoch when the current one is old and full enough (spec 02, 4.3.6). Gives the epoch in force afterwards. */
   async advanceIfDue(): Promise<{ readonly currentEpoch: number; readonly wasAdvanced: boolean }> {
-    const state = this.#state
-    if (!state) return { currentEpoch: 0, wasAdvanced: false }
+    const state = await this.state()
     if (!isAdvanceDue(state.uncompacted.get(state.writeEpoch) ?? [], this.parameters))
       return { currentEpoch: state.writeEpoch, wasAdvanced: false }
     await this.context.storage.put(`${markerPrefix}${state.writeEpoch + 1}`, [markerBody])

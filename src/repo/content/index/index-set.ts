@@ -3,12 +3,16 @@ import type { ContentInfo, IdRange } from '../store.ts'
 import { allIds } from '../store.ts'
 import { buildIndexFromFiles } from './build.ts'
 import { IndexBuildError } from './errors.ts'
+import { FileTable, maxTableFiles, maxTableRows, minTableKeySize } from './file-table.ts'
 import type { IndexFile } from './index-file.ts'
 import { MergeCursor, rowBeats } from './merge.ts'
 import { parseIndex } from './parse.ts'
 
 /** Files with fewer rows are merged into one when a set is made (spec 02, section 9). */
 export const smallIndexRows = 100
+
+/** Fewer files than this are searched one by one. */
+const filesBeforeTable = 4
 
 /** The committed contents of a repository: all active index files seen as one. Immutable; nothing is kept per row.
  *  Records that are deleted no later than the watermark are absent (spec 02, 6.1). */
@@ -17,6 +21,10 @@ export class IndexSet {
   /** Rows over all files; a content with several records counts more than once. */
   readonly count: number
   #scratch = Buffer.alloc(0)
+  /** Files searched so far. Once as many as half the rows, a table has cost no more than the searches before it. */
+  #searches = 0
+  #table: FileTable | undefined
+  readonly #candidates: number[] = []
 
   /** `watermarkSeconds`: deletion watermark in unix seconds, or undefined. Throws CorruptIndexError. */
   constructor(
@@ -38,7 +46,10 @@ export class IndexSet {
     const key = this.#keyOf(id)
     let best: IndexFile | undefined
     let bestRow = -1
-    for (const file of this.#files) {
+    const chosen = this.#chooseFiles(key)
+    const count = chosen ?? this.#files.length
+    for (let i = 0; i < count; i++) {
+      const file = this.#files[chosen === undefined ? i : (this.#candidates[i] as number)] as IndexFile
       const row = file.find(key)
       if (row >= 0 && (best === undefined || rowBeats(file, row, best, bestRow))) {
         best = file
@@ -46,12 +57,6 @@ export class IndexSet {
       }
     }
     return best === undefined || this.#isHidden(best, bestRow) ? undefined : best.at(bestRow)
-  }
-
-  /** Whether a content is known and not deleted; builds no record. */
-  hasLive(id: ContentId): boolean {
-    const info = this.find(id)
-    return info !== undefined && !info.deleted
   }
 
   /** Winning records of a range in key order. */
@@ -70,6 +75,25 @@ export class IndexSet {
     const cursor = new MergeCursor(this.#files)
     while (cursor.next()) if (!this.#isHidden(cursor.file, cursor.row)) names.add(cursor.file.packAt(cursor.row))
     return names
+  }
+
+  /** Fills #candidates with the files to search and returns their number; undefined = all files. */
+  #chooseFiles(key: Uint8Array): number | undefined {
+    if (this.#table === undefined && this.#searches >= 0) {
+      this.#searches += this.#files.length
+      if (this.#searches * 2 > this.count) {
+        this.#table = this.#makeTable()
+        this.#searches = -1
+      }
+    }
+    return this.#table && key.length === this.#files[0]?.keySize ? this.#table.candidates(key, this.#candidates) : undefined
+  }
+
+  #makeTable(): FileTable | undefined {
+    const files = this.#files
+    const keySize = files[0]?.keySize ?? 0
+    if (files.length < filesBeforeTable || files.length > maxTableFiles || this.count > maxTableRows) return undefined
+    return keySize >= minTableKeySize && files.every((file) => file.keySize === keySize) ? new FileTable(files) : undefined
   }
 
   #isHidden(file: IndexFile, row: number): boolean {

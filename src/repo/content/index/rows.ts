@@ -6,10 +6,27 @@ import type { IndexFile } from './index-file.ts'
 /** Name given to a pack whose real name cannot be read (spec 02, 3.3). */
 export const invalidPackName = '---invalid---'
 
+/** Probes placed by proportion before a search turns to halving. */
+const maxProportionalProbes = 10
+
+/** First four bytes of the hash in the key at `offset`, as a number; shorter hashes count as followed by zeros. */
+function hashHead(bytes: Uint8Array, offset: number, keySize: number): number {
+  const at = offset + 1
+  if (keySize > 4)
+    return (
+      (bytes[at] as number) * 0x100_0000 +
+      (((bytes[at + 1] as number) << 16) | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number))
+    )
+  let head = 0
+  for (let i = 0; i < 4; i++) head = head * 256 + (i + 1 < keySize ? (bytes[at + i] as number) : 0)
+  return head
+}
+
 const hexDigits = Uint8Array.from('0123456789abcdef', (c) => c.charCodeAt(0))
 
 /** What both index versions share: sorted entries of one size, searched in the file's own bytes (spec 02, 3.4). */
 export abstract class IndexRows implements IndexFile {
+  readonly #prefixStarts = new Map<number, number>()
   abstract readonly version: 1 | 2
 
   constructor(
@@ -44,16 +61,46 @@ export abstract class IndexRows implements IndexFile {
       throw new InvalidContentIdError(
         `invalid content ID: its key has ${key.length} bytes where the index has ${this.keySize}. Use an ID of this repository.`,
       )
+    // Keys of one prefix are hashes, spread evenly: the first probes are placed by proportion, which needs about five of them where
+    // halving needs twenty. Files that are not like that fall back to halving.
+    const prefix = key[0] as number
+    let low = this.#firstOfPrefix(prefix)
+    let high = this.#firstOfPrefix(prefix + 1)
+    const target = hashHead(key, 0, this.keySize)
+    let lowHead = 0
+    let highHead = 2 ** 32
+    for (let probes = 0; low < high; probes++) {
+      const span = high - low
+      const share = probes < maxProportionalProbes && highHead > lowHead ? (target - lowHead) / (highHead - lowHead) : 0.5
+      const row = low + Math.min(span - 1, Math.max(0, Math.floor(share * span)))
+      const offset = this.entry(row)
+      const order = this.compareKey(offset, key)
+      if (order === 0) return row
+      if (order < 0) {
+        low = row + 1
+        lowHead = hashHead(this.bytes, offset, this.keySize)
+      } else {
+        high = row
+        highHead = hashHead(this.bytes, offset, this.keySize)
+      }
+    }
+    return -1
+  }
+
+  /** First row whose prefix byte is at least `prefix`; kept, as few prefixes are in use. */
+  #firstOfPrefix(prefix: number): number {
+    const known = this.#prefixStarts.get(prefix)
+    if (known !== undefined) return known
+    if (prefix === 0) return 0
     let low = 0
     let high = this.count
     while (low < high) {
       const middle = low + ((high - low) >>> 1)
-      const order = this.compareKey(this.entry(middle), key)
-      if (order === 0) return middle
-      if (order < 0) low = middle + 1
+      if ((this.bytes[this.entry(middle)] as number) < prefix) low = middle + 1
       else high = middle
     }
-    return -1
+    this.#prefixStarts.set(prefix, low)
+    return low
   }
 
   lowerBound(text: string): number {

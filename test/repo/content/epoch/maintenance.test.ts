@@ -160,9 +160,7 @@ test('whatever clients and maintenance do, nothing that was written is ever lost
         else if (s.act === 'write') await clients[s.client]?.writeIndexes([shardOf(count++)], 's1')
         else {
           owner.invalidate()
-          await owner.state()
           await owner.compactSingleEpoch()
-          await owner.state()
           await owner.advanceIfDue()
           if (s.full) await owner.compactRange()
           if (s.full) await owner.cleanup()
