@@ -1,5 +1,6 @@
 import type { Clock } from '#base/clock.ts'
 import type { BlobStorage } from '#repo/blob/storage.ts'
+import { blockSource } from './block-source.ts'
 import { CacheDirectory } from './cache-directory.ts'
 import { type CacheOptions, cacheLimits, minIndexAgeMs } from './cache-options.ts'
 import { CachedSource, type ContentSource, directSource } from './content-source.ts'
@@ -32,7 +33,8 @@ export async function openCaches(
     indexes: directIndexCache(storage),
     forgetListings: async () => undefined,
   }
-  if (!options.directory || (!options.cacheLocalStorage && (await isLocalDisk(storage)))) return direct
+  if (!options.cacheLocalStorage && (await isLocalDisk(storage))) return { ...direct, source: blockSource(storage) }
+  if (!options.directory) return direct
   const directory = new CacheDirectory(options.directory, warn)
   if (!(await directory.ready())) return direct
   const limits = cacheLimits(options)
