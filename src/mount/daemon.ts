@@ -180,3 +180,5 @@ const nodesOf = (levels: SnapshotLevels, stale: readonly Stale[]): { node: numbe
     return node === undefined ? [] : [{ node, name }]
   })
 
+
+export { unmountAt } from './dead-mount.ts'
