@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, stat, statfs, unlink } from 'node:fs/promises'
+import { mkdir, readFile, stat, statfs, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { makeDirectoryBelow, syncDirectory, writeDurably } from '#base/durable.ts'
 import { systemCode } from '#base/errors.ts'
 import { BlobExistsError, BlobNotFoundError, BlobRangeError, StorageError, UnsupportedOptionError } from './errors.ts'
 import { type FilesystemOptions, formatFilesystemOptions, parseFilesystemOptions } from './filesystem-options.ts'
 import { listFolders } from './folder-walk.ts'
+import { OpenFiles } from './open-files.ts'
 import { checkRange } from './range.ts'
 import { blobPath, defaultLayout, formatLayout, parseLayout, type ShardLayout, shardsFile } from './shard.ts'
 import type { BackendType, BlobExtras, BlobId, BlobInfo, BlobStorage, ByteRange, PutOptions } from './storage.ts'
@@ -44,6 +45,7 @@ class FilesystemStorage implements BlobStorage {
   readonly displayName: string
   readonly connection: { readonly type: string; readonly config: unknown }
   readonly extras: BlobExtras = { capacity: () => this.capacity() }
+  private readonly openFiles = new OpenFiles()
   private layout: ShardLayout | undefined
   private layoutLoading: Promise<ShardLayout> | undefined
 
@@ -56,26 +58,16 @@ class FilesystemStorage implements BlobStorage {
   }
 
   async get(id: BlobId, range?: ByteRange): Promise<Buffer> {
-    if (range) checkRange(id, range)
     const path = await this.pathOf(id)
     try {
-      const handle = await open(path, 'r')
-      try {
-        const start = range?.offset ?? 0
-        const wanted = range?.length ?? (await handle.stat()).size
-        const buffer = Buffer.allocUnsafe(wanted)
-        let got = 0
-        while (got < wanted) {
-          const { bytesRead } = await handle.read(buffer, got, wanted - got, start + got)
-          if (bytesRead === 0) throw new BlobRangeError(id, `wanted ${wanted} bytes at ${start}, got ${got}`)
-          got += bytesRead
-        }
-        // An empty range reads nothing, so only the size tells whether it lies inside.
-        if (range && wanted === 0 && start > (await handle.stat()).size) throw new BlobRangeError(id, `there is no byte ${start}`)
-        return buffer
-      } finally {
-        await handle.close()
-      }
+      if (!range) return await readFile(path)
+      checkRange(id, range)
+      const buffer = Buffer.allocUnsafe(range.length)
+      const got = await this.openFiles.read(path, buffer, range.offset)
+      if (got < range.length) throw new BlobRangeError(id, `wanted ${range.length} bytes at ${range.offset}, got ${got}`)
+      // An empty range reads nothing, so only the size tells whether it lies inside.
+      if (range.length === 0 && range.offset > (await stat(path)).size) throw new BlobRangeError(id, `there is no byte ${range.offset}`)
+      return buffer
     } catch (error) {
       throw this.translate(error, id, 'read')
     }
@@ -128,7 +120,9 @@ class FilesystemStorage implements BlobStorage {
     })
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.openFiles.close()
+  }
 
   private owner(): { owner?: { uid: number; gid: number } } {
     const { uid, gid } = this.options

@@ -1,0 +1,87 @@
+import { close, open, read } from 'node:fs'
+
+interface OpenFile {
+  readonly fd: Promise<number>
+  users: number
+  usedMs: number
+}
+
+const maxOpenFiles = 64
+/** Long enough for a burst of reads from one pack, short enough that a file deleted meanwhile is soon missed. */
+const keepOpenMs = 1000
+
+/** Keeps files open for a moment between reads of ranges: contents are read from few packs in quick succession, and opening costs more
+ *  than reading. Only for files whose bytes never change. */
+export class OpenFiles {
+  readonly #files = new Map<string, OpenFile>()
+  #timer: NodeJS.Timeout | undefined
+
+  /** Reads up to `into.length` bytes at `position`; returns how many there were. Throws the system error of opening or reading. */
+  async read(path: string, into: Buffer, position: number): Promise<number> {
+    const file = this.#acquire(path)
+    try {
+      const fd = await file.fd
+      let got = 0
+      while (got < into.length) {
+        const bytes = await readAt(fd, into, got, position + got)
+        if (bytes === 0) break
+        got += bytes
+      }
+      return got
+    } finally {
+      file.users--
+      file.usedMs = performance.now()
+      this.#schedule()
+    }
+  }
+
+  /** Closes all files that nobody reads at the moment; the rest when their reads end. */
+  close(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#sweep(Number.POSITIVE_INFINITY)
+  }
+
+  #acquire(path: string): OpenFile {
+    const known = this.#files.get(path)
+    if (known) {
+      known.users++
+      return known
+    }
+    if (this.#files.size >= maxOpenFiles) this.#sweep(Number.POSITIVE_INFINITY)
+    const file: OpenFile = { fd: openFile(path), users: 1, usedMs: performance.now() }
+    this.#files.set(path, file)
+    // A file that cannot be opened is tried anew the next time.
+    file.fd.catch(() => this.#files.delete(path))
+    return file
+  }
+
+  #schedule(): void {
+    if (this.#timer !== undefined || this.#files.size === 0) return
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      this.#sweep(performance.now() - keepOpenMs)
+      this.#schedule()
+    }, keepOpenMs)
+    this.#timer.unref()
+  }
+
+  #sweep(unusedSinceMs: number): void {
+    for (const [path, file] of this.#files)
+      if (file.users === 0 && file.usedMs <= unusedSinceMs) {
+        this.#files.delete(path)
+        file.fd.then(
+          (fd) => close(fd, () => undefined),
+          () => undefined,
+        )
+      }
+  }
+}
+
+const openFile = (path: string): Promise<number> =>
+  new Promise((resolve, reject) => open(path, 'r', (error, fd) => (error ? reject(error) : resolve(fd))))
+
+const readAt = (fd: number, into: Buffer, offset: number, position: number): Promise<number> =>
+  new Promise((resolve, reject) => {
+    read(fd, into, offset, into.length - offset, position, (error, bytes) => (error ? reject(error) : resolve(bytes)))
+  })
