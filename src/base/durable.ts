@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, link, mkdir, open, rename, unlink } from 'node:fs/promises'
+import { type FileHandle, link, lstat, mkdir, open, rename, unlink } from 'node:fs/promises'
 import { dirname, join, parse } from 'node:path'
 import { systemCode } from './errors.ts'
 
@@ -29,15 +29,32 @@ export async function writeDurably(path: string, parts: readonly Uint8Array[], o
   const handle = await open(temporary, 'wx', options.mode ?? 0o600)
   try {
     const written = await fillAndSync(handle, parts, options)
-    if (options.exclusive) {
-      await link(temporary, path)
-      await unlink(temporary)
-    } else await rename(temporary, path)
+    if (options.exclusive) await placeIfAbsent(temporary, path)
+    else await rename(temporary, path)
     await syncDirectory(dirname(path))
     return written
   } catch (error) {
     await unlink(temporary).catch(() => undefined)
     throw error
+  }
+}
+
+// What file systems answer that know no hard links.
+const noLinks = new Set(['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK'])
+
+/** Gives a file its name only if nothing has it: atomic where hard links exist, else a look and a rename. */
+async function placeIfAbsent(temporary: string, path: string): Promise<void> {
+  try {
+    await link(temporary, path)
+    await unlink(temporary)
+  } catch (error) {
+    if (!noLinks.has(systemCode(error) ?? '')) throw error
+    const taken = await lstat(path).then(
+      () => true,
+      (absent: unknown) => systemCode(absent) !== 'ENOENT',
+    )
+    if (taken) throw Object.assign(new Error(`EEXIST: ${path} exists already`), { code: 'EEXIST' })
+    await rename(temporary, path)
   }
 }
 

@@ -7,16 +7,9 @@ import { guarded } from '#repo/blob/wrap/guard.ts'
 import { readOnly } from '#repo/blob/wrap/read-only.ts'
 import { retained } from '#repo/blob/wrap/retention.ts'
 import { retrying } from '#repo/blob/wrap/retry.ts'
-import type { CacheOptions } from '#repo/content/cache/cache-options.ts'
-import { openContentStore } from '#repo/content/direct-store.ts'
-import { createCipher } from '#repo/crypto/cipher.ts'
-import { createHasher } from '#repo/crypto/hash.ts'
 import { UpgradeInProgressError } from '#repo/format/errors.ts'
-import { openManifestStore } from '#repo/manifest/store.ts'
-import { createObjectManager } from '#repo/object/manager.ts'
 import type { CachingOptions } from './caching-options.ts'
 import { clientOptionsOf } from './client-defaults.ts'
-import { OpenedRepository } from './direct.ts'
 import { LocalConfigError } from './errors.ts'
 import { FormatBlobCache, formatAges } from './format-blob-cache.ts'
 import { FormatWatch } from './format-watch.ts'
@@ -96,6 +89,9 @@ async function open(bare: BlobStorage, password: string, options: DirectOptions)
   const client = completeClient(options.client ?? {}, bare)
   const cacheDirectory = options.caching?.cacheDirectory || undefined
   const below = client.readOnly ? readOnly(retrying()(bare)) : retrying()(bare)
+  // The layers above load while the key is derived in the thread pool, which is by far the longest part of opening.
+  const composing = import('./compose.ts')
+  composing.catch(() => undefined)
   // The central blobs are read below throttling, retention and the upgrade check (spec 04, 4.6).
   const formats = await FormatWatch.open(
     {
@@ -110,36 +106,7 @@ async function open(bare: BlobStorage, password: string, options: DirectOptions)
   )
   formats.checkFeatures()
   if (formats.locked) await waitForUpgrade(formats, options)
-  const blobs = stack(below, formats, options)
-  const { format } = formats
-  const [hasher, cipher] = [await createHasher(format.hash, format.secret), createCipher(format)]
-  const contents = await openContentStore({
-    storage: blobs,
-    format,
-    hasher,
-    cipher,
-    formatBlobBytes: formats.formatBlob,
-    formatKey: formats.formatKey,
-    clock,
-    client,
-    cache: cacheOptionsOf(options.caching),
-    permissive,
-    autoRefresh: options.autoRefresh ?? true,
-    warn,
-  })
-  return new OpenedRepository({
-    client,
-    clock,
-    configFile: options.configFile ?? '',
-    blobs,
-    contents,
-    objects: createObjectManager({ contents, format }),
-    manifests: openManifestStore({ contents, clock, readOnly: client.readOnly }),
-    hasher,
-    cipher,
-    cacheDirectory,
-    formats,
-  })
+  return (await composing).compose({ options, formats, client, blobs: stack(below, formats, options), cacheDirectory })
 }
 
 function stack(below: BlobStorage, formats: FormatWatch, options: DirectOptions): BlobStorage {
@@ -177,18 +144,3 @@ const completeClient = (given: Partial<ClientOptions>, storage: BlobStorage): Cl
     },
     storage.displayName,
   )
-
-const cacheOptionsOf = (caching: CachingOptions | undefined): CacheOptions =>
-  caching?.cacheDirectory
-    ? {
-        directory: caching.cacheDirectory,
-        contentBytes: caching.maxCacheSizeBytes,
-        contentLimitBytes: caching.contentCacheSizeLimitBytes,
-        metadataBytes: caching.maxMetadataCacheSizeBytes,
-        metadataLimitBytes: caching.metadataCacheSizeLimitBytes,
-        listSeconds: caching.maxListCacheDurationSeconds,
-        minContentSweepAgeSeconds: caching.minContentSweepAgeSeconds,
-        minMetadataSweepAgeSeconds: caching.minMetadataSweepAgeSeconds,
-        minIndexSweepAgeSeconds: caching.minIndexSweepAgeSeconds,
-      }
-    : {}
