@@ -1,0 +1,54 @@
+// Bundles src/cli/main.ts into dist/ and writes the executable dist/kura; then builds the native addon where its script is.
+import { execFileSync, spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { rolldown } from 'rolldown'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const dist = join(root, 'dist')
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+
+/** Commit time and hash, as far as they can be known here. */
+function buildInfo() {
+  try {
+    const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+    const [time, hash] = git('show', '-s', '--format=%cI %H', 'HEAD').split(' ')
+    const dirty = git('status', '--porcelain', '--untracked-files=no') === '' ? '' : '+dirty'
+    return `${new Date(time).toISOString().slice(0, 19)}Z-${hash}${dirty}`
+  } catch {
+    return 'unknown'
+  }
+}
+
+mkdirSync(dist, { recursive: true })
+const bundle = await rolldown({
+  input: join(root, 'src/cli/main.ts'),
+  platform: 'node',
+  cwd: root,
+  // Packages with native parts are found in node_modules at run time.
+  external: ['fuse-native', 'zstd-napi', 'cpu-features', /\.node$/],
+  transform: { define: { KURA_VERSION: JSON.stringify(manifest.version), KURA_BUILD: JSON.stringify(buildInfo()) } },
+})
+const { output } = await bundle.write({
+  dir: dist,
+  format: 'esm',
+  entryFileNames: 'main.mjs',
+  chunkFileNames: '[name]-[hash].mjs',
+  comments: false,
+})
+await bundle.close()
+
+const program = join(dist, 'kura')
+writeFileSync(program, "#!/usr/bin/env node\nimport './main.mjs'\n")
+chmodSync(program, 0o755)
+
+// Chunks of earlier builds; the addon (kura.node) stays.
+const fresh = new Set(output.map((chunk) => chunk.fileName))
+for (const name of readdirSync(dist)) if (name.endsWith('.mjs') && !fresh.has(name)) rmSync(join(dist, name))
+
+const addon = join(root, 'scripts/build-native.mjs')
+if (!process.argv.includes('--no-native') && existsSync(addon)) {
+  const run = spawnSync(process.execPath, [addon], { cwd: root, stdio: 'inherit' })
+  if (run.status !== 0) process.exit(run.status ?? 1)
+}

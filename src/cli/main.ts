@@ -1,0 +1,11 @@
+import { versionLine } from './version.ts'
+
+const words = process.argv.slice(2)
+if (words.length === 1 && words[0] === '--version') process.stdout.write(`${versionLine()}\n`)
+else {
+  const [{ runLine }, { ProcessIo }] = await Promise.all([import('./run.ts'), import('./process-io.ts')])
+  const io = new ProcessIo()
+  const status = await runLine(words, { io, env: process.env })
+  await io.drained()
+  process.exit(status)
+}

@@ -1,0 +1,45 @@
+import { UsageError } from '#base/errors.ts'
+import { deletePassword, readPassword, savePassword } from '#repo/repository/password-store.ts'
+import type { CommandContext } from './context.ts'
+import { CommandError } from './exit.ts'
+
+const maxAttempts = 5
+
+/** The password on the command line or in the environment, without surrounding white space; undefined when not given. */
+export const givenPassword = (c: CommandContext): string | undefined => c.globals.password?.trim() || undefined
+
+/** Password of a repository that exists: given, else saved (`lookUp`), else asked for (spec 06, 4.2). */
+export async function existingPassword(c: CommandContext, lookUp: boolean): Promise<string> {
+  const given = givenPassword(c)
+  if (given !== undefined) return given
+  const saved = lookUp && c.globals['persist-credentials'] ? await readPassword(c.configFile) : undefined
+  return saved ?? askUntilGiven(c, 'Enter password to open repository: ')
+}
+
+/** Password of a repository to be made: given, else asked for until the same is typed twice. */
+export async function newPassword(c: CommandContext): Promise<string> {
+  const given = givenPassword(c)
+  if (given !== undefined) return given
+  for (let attempt = 0; attempt < maxAttempts; attempt++) {
+    const first = await askUntilGiven(c, 'Enter password to create new repository: ')
+    const second = await askUntilGiven(c, 'Re-enter password for verification: ')
+    if (first === second) return first
+    c.io.out('Passwords don’t match!')
+  }
+  throw new CommandError('the two passwords did not agree')
+}
+
+async function askUntilGiven(c: CommandContext, prompt: string): Promise<string> {
+  for (let attempt = 0; attempt < maxAttempts; attempt++) {
+    const answer = await c.io.askSecret(prompt)
+    if (answer !== '') return answer
+  }
+  throw new UsageError('no password was given')
+}
+
+/** Keeps the password for later commands, or forgets an old one, as `--persist-credentials` says. */
+export async function rememberPassword(c: CommandContext, password: string): Promise<void> {
+  if (c.globals['use-keyring']) c.log.warning('This program cannot use the keyring: the password is saved in a file beside the configuration.')
+  if (c.globals['persist-credentials']) await savePassword(c.configFile, password)
+  else await deletePassword(c.configFile)
+}

@@ -1,0 +1,93 @@
+import { UsageError } from '#base/errors.ts'
+import { bindValues, isGiven, isUsed, type ParsedLine, parseLine } from './argv.ts'
+import { ConsoleLog, Log, type LogSink } from './log.ts'
+import { exitStatus, failureLine, usageLine } from './exit.ts'
+import type { ConsoleLogOptions, LogLevel } from './log.ts'
+import type { CommandIo } from './io.ts'
+import { root } from './tree.ts'
+import { isLeaf } from './node.ts'
+
+/** Where a command line runs. */
+export interface Host {
+  readonly io: CommandIo
+  readonly env: Readonly<Record<string, string | undefined>>
+}
+
+/** Runs one command line and returns its exit status. Nothing is thrown: errors become lines on stderr. Source: spec 06, 2.3. */
+export async function runLine(words: readonly string[], host: Host): Promise<number> {
+  const line = await parseLine(words, root)
+  try {
+    if (await actAtOnce(line, words, host)) return exitStatus.success
+    if (line.error) throw line.error
+    if (words.length === 0 || isGiven(line, 'help') || isGiven(line, 'help-full')) {
+      const { helpText } = await import('./help.ts')
+      host.io.write(await helpText(line, host, { all: isGiven(line, 'help-full') }))
+      return exitStatus.success
+    }
+    const values = bindValues(line, host.env)
+    return await runCommand(line, values, host)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    host.io.err(`${usageLine(error.message)}\n`)
+    return exitStatus.failure
+  }
+}
+
+/** Flags and the command that win over errors further right. */
+async function actAtOnce(line: ParsedLine, words: readonly string[], host: Host): Promise<boolean> {
+  const { io } = host
+  if (isGiven(line, 'version')) io.out((await import('./version.ts')).versionLine())
+  else if (isGiven(line, 'help-long') || isGiven(line, 'help-man')) io.write(await (await import('./help.ts')).longHelp(host))
+  else if (isGiven(line, 'completion-script-bash')) io.write((await import('./completion.ts')).bashScript())
+  else if (isGiven(line, 'completion-script-zsh')) io.write((await import('./completion.ts')).zshScript())
+  else if (isGiven(line, 'completion-bash')) {
+    const candidates = await (await import('./completion.ts')).complete(words.slice(words.indexOf('--completion-bash') + 1), host.env)
+    io.write(candidates.join('\n'))
+  } else if (line.path[0] === 'help') {
+    const about = await parseLine(line.words, root)
+    if (about.error) throw about.error
+    io.write(await (await import('./help.ts')).helpText(about, host, { all: false }))
+  } else return false
+  return true
+}
+
+async function runCommand(line: ParsedLine, values: Readonly<Record<string, unknown>>, host: Host): Promise<number> {
+  const [{ dispatch }, { openContext }] = await Promise.all([import('./dispatch.ts'), import('./context.ts')])
+  const log = await openLog(line, values, host)
+  const progress = isUsed(line, 'progress') ? values['progress'] === true : host.io.outIsTerminal
+  const context = openContext(host, { ...values, progress }, log)
+  let status: number = exitStatus.success
+  try {
+    if (isLeaf(line.at)) await dispatch(root, line.path, context, values)
+  } catch (error) {
+    status = exitStatus.failure
+    const text = failureLine(error)
+    if (text !== undefined) log.debug(`failed: ${text}`)
+    if (text !== undefined) host.io.err(`${error instanceof UsageError && !context.wasOpened ? usageLine(text) : text}\n`)
+  }
+  try {
+    await context.close()
+  } catch (error) {
+    status = exitStatus.failure
+    host.io.err(`${failureLine(error)}\n`)
+  }
+  log.close()
+  return status
+}
+
+async function openLog(line: ParsedLine, values: Readonly<Record<string, unknown>>, host: Host): Promise<Log> {
+  const options: ConsoleLogOptions = {
+    level: values['log-level'] as LogLevel,
+    json: values['json-log-console'] === true,
+    timestamps: values['console-timestamps'] === true,
+  }
+  const sinks: LogSink[] = [new ConsoleLog(host.io, options)]
+  if (values['disable-file-logging'] !== true) {
+    const { openLogFile } = await import('./log-file.ts')
+    const file = openLogFile(line.path, values)
+    if (file) sinks.push(file)
+  }
+  const log = new Log(sinks)
+  log.debug(`command: ${line.path.join(' ')}`)
+  return log
+}

@@ -1,0 +1,109 @@
+import type { Branch } from './node.ts'
+
+/** Every command: its words, what it does in one line, and where its module is. Loading one loads no other. */
+export const root: Branch = {
+  describe: 'Kopia-compatible backups that are simply there, as a folder',
+  children: {
+    help: { describe: 'Show help', load: async () => (await import('./commands/help.ts')).help },
+    blob: {
+      describe: 'Commands to manipulate raw storage objects (blobs)',
+      hidden: true,
+      children: {
+        list: { describe: 'List blobs', aliases: ['ls'], load: async () => (await import('./commands/blob/list.ts')).list },
+        show: { describe: 'Show the bytes of blobs', aliases: ['cat'], load: async () => (await import('./commands/blob/show.ts')).show },
+        stats: { describe: 'Count blobs by size', load: async () => (await import('./commands/blob/stats.ts')).stats },
+      },
+    },
+    content: {
+      describe: 'Commands to look at contents',
+      aliases: ['contents'],
+      hidden: true,
+      children: {
+        list: { describe: 'List contents', aliases: ['ls'], load: async () => (await import('./commands/content/list.ts')).list },
+        show: { describe: 'Show the bytes of contents', aliases: ['cat'], load: async () => (await import('./commands/content/show.ts')).show },
+        stats: { describe: 'Count contents by size', load: async () => (await import('./commands/content/stats.ts')).stats },
+        verify: { describe: 'Check that contents can be read', load: async () => (await import('./commands/content/verify.ts')).verify },
+      },
+    },
+    index: {
+      describe: 'Commands to look at index blobs',
+      hidden: true,
+      children: {
+        epoch: {
+          describe: 'Commands to look at epochs',
+          hidden: true,
+          children: {
+            list: { describe: 'List the status of epochs', load: async () => (await import('./commands/index/epoch-list.ts')).epochList },
+          },
+        },
+        inspect: { describe: 'List the entries of index blobs', load: async () => (await import('./commands/index/inspect.ts')).inspect },
+        list: { describe: 'List index blobs', aliases: ['ls'], load: async () => (await import('./commands/index/list.ts')).list },
+      },
+    },
+    list: {
+      describe: 'List a directory in the repository',
+      aliases: ['ls'],
+      load: async () => (await import('./commands/list.ts')).list,
+    },
+    manifest: {
+      describe: 'Low-level commands to look at manifests',
+      hidden: true,
+      children: {
+        list: { describe: 'List manifests', aliases: ['ls'], load: async () => (await import('./commands/manifest/list.ts')).list },
+        show: { describe: 'Show manifests', aliases: ['cat'], load: async () => (await import('./commands/manifest/show.ts')).show },
+      },
+    },
+    policy: {
+      describe: 'Commands to manage snapshot policies',
+      aliases: ['policies'],
+      children: {
+        list: { describe: 'List policies', aliases: ['ls'], load: async () => (await import('./commands/policy/list.ts')).list },
+        delete: {
+          describe: 'Remove policies',
+          aliases: ['remove', 'rm'],
+          load: async () => (await import('./commands/policy/delete.ts')).remove,
+        },
+        show: { describe: 'Show policies in force', aliases: ['get'], load: async () => (await import('./commands/policy/show.ts')).show },
+        export: { describe: 'Write policies as JSON', load: async () => (await import('./commands/policy/export.ts')).exportPolicies },
+        import: { describe: 'Read policies from JSON', load: async () => (await import('./commands/policy/import.ts')).importPolicies },
+      },
+    },
+    repository: {
+      describe: 'Commands to manage the repository',
+      aliases: ['repo'],
+      children: {
+        connect: {
+          describe: 'Connect to a repository',
+          flags: async () => (await import('./commands/repository/connection-flags.ts')).connectionFlags,
+          children: {
+            filesystem: {
+              describe: 'In a folder',
+              load: async () => (await import('./commands/repository/connect-filesystem.ts')).connectFilesystem,
+            },
+            'from-config': {
+              describe: 'By a token or a configuration file',
+              load: async () => (await import('./commands/repository/from-config.ts')).connectFromConfig,
+            },
+          },
+        },
+        disconnect: {
+          describe: 'Forget the connection to the repository',
+          load: async () => (await import('./commands/repository/disconnect.ts')).disconnect,
+        },
+        'set-client': {
+          describe: 'Set options of this client',
+          load: async () => (await import('./commands/repository/set-client.ts')).setClientOptions,
+        },
+        status: {
+          describe: 'Show the connection and the repository',
+          load: async () => (await import('./commands/repository/status.ts')).status,
+        },
+      },
+    },
+    show: {
+      describe: 'Write the bytes of an object to standard output',
+      aliases: ['cat'],
+      load: async () => (await import('./commands/show.ts')).show,
+    },
+  },
+}
