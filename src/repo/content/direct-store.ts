@@ -20,6 +20,8 @@ const defaultMaxPackBytes = 20 * 1024 * 1024
 export interface ContentStoreOptions {
   readonly storage: BlobStorage
   readonly format: RepositoryFormat
+  /** The format as it is now, so that a long session follows changed parameters (version, pack size, index version). */
+  readonly currentFormat?: () => RepositoryFormat
   readonly hasher: Hasher
   readonly cipher: Cipher
   /** Raw `kopia.repository`, embedded in packs of repositories created as version 1; left out of other packs. */
@@ -40,6 +42,7 @@ export interface ContentStoreOptions {
 /** Opens the contents of a repository and loads its indexes. Damaged index blobs are skipped with a warning; storage errors are thrown. */
 export async function openContentStore(options: ContentStoreOptions): Promise<DirectContentStore> {
   const { format, hasher, cipher, clock = systemClock, random = randomBytes, client, warn } = options
+  const current = options.currentFormat ?? (() => format)
   const protectionKey = localCacheKey(format, options.formatKey ?? format.secret)
   const caches = await openCaches(options.storage, options.cache, protectionKey, clock, warn)
   const { storage } = caches
@@ -64,12 +67,29 @@ export async function openContentStore(options: ContentStoreOptions): Promise<Di
     random,
     client,
     counters,
-    indexVersion: format.indexVersion,
-    maxPackBytes: format.maxPackSizeBytes || defaultMaxPackBytes,
+    get indexVersion() {
+      return current().indexVersion
+    },
+    get maxPackBytes() {
+      return current().maxPackSizeBytes || defaultMaxPackBytes
+    },
     formatPrefix: format.enablePasswordChange || !options.formatBlobBytes ? undefined : embedFormatBlob(options.formatBlobBytes),
     onStored: (pack) => presence.add(pack),
   })
-  return new DirectContentStore({ storage, format, hasher, cipher, clock, committed, presence, writer, source: caches.source, counters })
+  return new DirectContentStore({
+    storage,
+    get format() {
+      return current()
+    },
+    hasher,
+    cipher,
+    clock,
+    committed,
+    presence,
+    writer,
+    source: caches.source,
+    counters,
+  })
 }
 
 const noCounts = (): ContentCounters => ({
