@@ -21,7 +21,7 @@ export class IndexSet {
   /** Rows over all files; a content with several records counts more than once. */
   readonly count: number
   #scratch = Buffer.alloc(0)
-  /** Files searched so far. Once as many as half the rows, a table has cost no more than the searches before it. */
+  /** Files searched so far. Once they are an eighth of the rows, a table costs about as much as the searches before it. */
   #searches = 0
   #table: FileTable | undefined
   readonly #candidates: number[] = []
@@ -81,7 +81,7 @@ export class IndexSet {
   #chooseFiles(key: Uint8Array): number | undefined {
     if (this.#table === undefined && this.#searches >= 0) {
       this.#searches += this.#files.length
-      if (this.#searches * 2 > this.count) {
+      if (this.#searches * 8 > this.count) {
         this.#table = this.#makeTable()
         this.#searches = -1
       }
