@@ -25,6 +25,11 @@ export const root: Branch = {
         verify: { describe: 'Check that contents can be read', load: async () => (await import('./commands/content/verify.ts')).verify },
       },
     },
+    diff: {
+      describe: 'Show the differences between two directories in the repository',
+      aliases: ['compare'],
+      load: async () => (await import('./commands/diff.ts')).diff,
+    },
     index: {
       describe: 'Commands to look at index blobs',
       hidden: true,
@@ -98,6 +103,23 @@ export const root: Branch = {
           describe: 'Show the connection and the repository',
           load: async () => (await import('./commands/repository/status.ts')).status,
         },
+      },
+    },
+    snapshot: {
+      describe: 'Commands to manage snapshots',
+      aliases: ['snap'],
+      children: {
+        delete: { describe: 'Delete snapshots', load: async () => (await import('./commands/snapshot/delete.ts')).remove },
+        estimate: {
+          describe: 'Estimate the size and time of a snapshot',
+          load: async () => (await import('./commands/snapshot/estimate.ts')).estimate,
+        },
+        expire: {
+          describe: 'Remove old snapshots according to the retention policies',
+          load: async () => (await import('./commands/snapshot/expire.ts')).expire,
+        },
+        list: { describe: 'List snapshots', aliases: ['ls'], load: async () => (await import('./commands/snapshot/list.ts')).list },
+        pin: { describe: 'Keep snapshots from expiring', load: async () => (await import('./commands/snapshot/pin.ts')).pin },
       },
     },
     show: {

@@ -19,7 +19,7 @@ export class JsonList {
 
   add(item: JsonValue): void {
     const first = this.#count++ === 0
-    if (this.indent) this.io.write(`${first ? '' : ','}${goJsonIndented(item, '  ')}`)
+    if (this.indent) this.io.write(`${first ? '' : ','}${goJsonIndented(item)}`)
     else this.io.write(`${first ? '\n ' : ',\n '}${goJson(item)}`)
   }
 
