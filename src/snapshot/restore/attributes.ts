@@ -10,14 +10,7 @@ type AttributeOptions = Pick<LocalRestoreOptions, 'skipOwners' | 'skipPermission
  *  change clears setuid bits). Links are not followed; they have no mode of their own. Source: spec 07, 7.4.3. */
 export function setAttributes(path: string, entry: DirectoryEntry, options: AttributeOptions): void {
   const now = lstatSync(path, { bigint: true })
-  const guarded = (change: () => void): void => {
-    try {
-      change()
-    } catch (error) {
-      const code = systemCode(error)
-      if (!options.ignorePermissionErrors || (code !== 'EPERM' && code !== 'EACCES')) throw error
-    }
-  }
+  const guarded = guard(options)
   const ownerDiffers = Number(now.uid) !== entry.uid || Number(now.gid) !== entry.gid
   if (!options.skipOwners && ownerDiffers) guarded(() => lchownSync(path, entry.uid, entry.gid))
   if (!options.skipPermissions && entry.type !== 's') {
@@ -27,6 +20,26 @@ export function setAttributes(path: string, entry: DirectoryEntry, options: Attr
   if (!options.skipTimes && (now.mtimeNs !== entry.modifiedNs || now.atimeNs !== entry.modifiedNs))
     guarded(() => setTimes(path, entry.modifiedNs))
 }
+
+/** setAttributes for a file that this process has just made with mode 0600: nothing has to be looked up first. */
+export function setNewFileAttributes(path: string, entry: DirectoryEntry, options: AttributeOptions): void {
+  const guarded = guard(options)
+  const ownerDiffers = entry.uid !== process.geteuid?.() || entry.gid !== process.getegid?.()
+  if (!options.skipOwners && ownerDiffers) guarded(() => lchownSync(path, entry.uid, entry.gid))
+  if (!options.skipPermissions && (entry.mode & 0o7777) !== 0o600) guarded(() => chmodSync(path, entry.mode & 0o7777))
+  if (!options.skipTimes) guarded(() => setTimes(path, entry.modifiedNs))
+}
+
+const guard =
+  (options: AttributeOptions) =>
+  (change: () => void): void => {
+    try {
+      change()
+    } catch (error) {
+      const code = systemCode(error)
+      if (!options.ignorePermissionErrors || (code !== 'EPERM' && code !== 'EACCES')) throw error
+    }
+  }
 
 const nsPerSecond = 1_000_000_000n
 

@@ -14,6 +14,7 @@ import {
 } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { systemCode } from '#base/errors.ts'
 import type { ObjectId, ObjectReader } from '#repo/object/object.ts'
 import type { Repository } from '#repo/repository/repository.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
@@ -33,32 +34,46 @@ export async function restoreFile(
   options: LocalRestoreOptions,
   onBytes: (bytes: number) => void,
 ): Promise<void> {
-  const existing = lstatSync(path, { throwIfNoEntry: false })
-  if (existing) {
-    if (existing.isDirectory()) throw new RestoreConflictError(`${path} is a directory, but a file in the snapshot. Move it away first.`)
-    if (!options.overwriteFiles) throw new RestoreConflictError(`${path} exists already. Leave out --no-overwrite-files to replace it.`)
-  }
-  if (options.writeFilesAtomically) {
-    const temporary = `${path}.kura-restore-${randomBytes(6).toString('hex')}`
-    try {
-      await writeContents(repository, entry, temporary, { ...options, writeSparseFiles: false, flushFiles: true }, onBytes, existing?.mode)
-      renameSync(temporary, path)
-    } catch (error) {
-      rmSync(temporary, { force: true })
-      throw error
-    }
-    return
-  }
-  if (existing) rmSync(path)
+  if (options.writeFilesAtomically) return replaceAtomically(repository, entry, path, options, onBytes)
+  // Nearly always nothing stands there: only when creating fails is a look at it worth a call.
   try {
-    await writeContents(repository, entry, path, options, onBytes, undefined)
+    return await writeContents(repository, entry, path, options, onBytes, undefined)
   } catch (error) {
-    // A file that could not be read in full is not left behind to be taken for a good one.
-    rmSync(path, { force: true })
+    if (systemCode(error) !== 'EEXIST') throw error
+  }
+  checkReplaceable(path, options)
+  rmSync(path)
+  await writeContents(repository, entry, path, options, onBytes, undefined)
+}
+
+/** What stands at the path, if it may be replaced. Throws RestoreConflictError. */
+function checkReplaceable(path: string, options: LocalRestoreOptions): Stats | undefined {
+  const existing = lstatSync(path, { throwIfNoEntry: false })
+  if (existing?.isDirectory()) throw new RestoreConflictError(`${path} is a directory, but a file in the snapshot. Move it away first.`)
+  if (existing && !options.overwriteFiles)
+    throw new RestoreConflictError(`${path} exists already. Leave out --no-overwrite-files to replace it.`)
+  return existing
+}
+
+async function replaceAtomically(
+  repository: Repository,
+  entry: DirectoryEntry,
+  path: string,
+  options: LocalRestoreOptions,
+  onBytes: (bytes: number) => void,
+): Promise<void> {
+  const existing = checkReplaceable(path, options)
+  const temporary = `${path}.kura-restore-${randomBytes(6).toString('hex')}`
+  await writeContents(repository, entry, temporary, { ...options, writeSparseFiles: false, flushFiles: true }, onBytes, existing?.mode)
+  try {
+    renameSync(temporary, path)
+  } catch (error) {
+    rmSync(temporary, { force: true })
     throw error
   }
 }
 
+/** Creates the file and fills it. A file that could not be read in full is not left behind to be taken for a good one. */
 async function writeContents(
   repository: Repository,
   entry: DirectoryEntry,
@@ -75,6 +90,9 @@ async function writeContents(
       writeFully(fd, data)
       if (mode !== undefined) fchmodSync(fd, mode & 0o7777)
       if (options.flushFiles) fsyncSync(fd)
+    } catch (error) {
+      rmSync(path, { force: true })
+      throw error
     } finally {
       closeSync(fd)
     }
@@ -124,6 +142,9 @@ async function copyLarge(
     }
     if (mode !== undefined) fchmodSync(handle.fd, mode & 0o7777)
     if (options.flushFiles) await handle.sync()
+  } catch (error) {
+    rmSync(path, { force: true })
+    throw error
   } finally {
     await handle.close()
   }

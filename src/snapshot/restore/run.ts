@@ -6,7 +6,7 @@ import type { ObjectId } from '#repo/object/object.ts'
 import type { Repository } from '#repo/repository/repository.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import { readStoredDirectory } from '#snapshot/tree/repository-tree.ts'
-import { setAttributes } from './attributes.ts'
+import { setAttributes, setNewFileAttributes } from './attributes.ts'
 import { deleteExtra } from './delete-extra.ts'
 import { checkName, HostileEntryError, RestoreConflictError } from './errors.ts'
 import { enterDirectory } from './local-directory.ts'
@@ -169,7 +169,8 @@ async function restoreOneFile(run: Run, entry: DirectoryEntry, path: string): Pr
     run.observer?.progress?.(counters)
   })
   counters.bytes += entry.sizeBytes - bytes
-  setAttributes(path, entry, options)
+  if (options.writeFilesAtomically) setAttributes(path, entry, options)
+  else setNewFileAttributes(path, entry, options)
   counters.files++
 }
 
