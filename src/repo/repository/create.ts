@@ -8,11 +8,14 @@ import { buildNewFormat, type NewFormatOptions } from '#repo/format/new-format.t
 import type { BlobRetention } from '#repo/format/repository-format.ts'
 import { splitterByName, splitterNames } from '#repo/object/splitter/registry.ts'
 import { AlreadyExistsError } from './errors.ts'
+import type { KeyDerivation } from './format-watch.ts'
 
 export interface NewRepositoryOptions extends NewFormatOptions {
   /** Default `scrypt-65536-8-1`. */
   readonly keyAlgorithm?: string
   readonly retention?: BlobRetention
+  /** Replaces the password key derivation, as in OpenSettings. */
+  readonly deriveKey?: KeyDerivation
 }
 
 const tool = 'kura'
@@ -36,7 +39,10 @@ export async function createRepository(storage: BlobStorage, options: NewReposit
   checkRetention(retention)
   const keyAlgorithm = options.keyAlgorithm || defaultKeyAlgorithm
   // The slow derivation runs while the storage is asked.
-  const [formatKey] = await Promise.all([derivePasswordKey(keyAlgorithm, password, format.uniqueId), requireNoRepository(storage)])
+  const [formatKey] = await Promise.all([
+    (options.deriveKey ?? derivePasswordKey)(keyAlgorithm, password, format.uniqueId),
+    requireNoRepository(storage),
+  ])
   const outer = { tool, buildVersion, buildInfo: '', uniqueId: format.uniqueId, keyAlgorithm, unknown: {} }
   const puts: PutOptions = retention.mode === '' ? {} : { retention }
   await storage.put(blobConfigId, [sealBlobConfig(retention, formatKey, format.uniqueId)], puts)

@@ -8,6 +8,9 @@ import type { BlobRetention, RepositoryFormat } from '#repo/format/repository-fo
 import { isLocked } from '#repo/format/upgrade-lock.ts'
 import type { CentralBlobs, FormatBlobCache } from './format-blob-cache.ts'
 
+/** How the format key comes from the password (spec 01, 1.4): algorithm name, password, salt. */
+export type KeyDerivation = (algorithm: string, password: string, salt: Uint8Array) => Promise<Buffer>
+
 export interface FormatWatchOptions {
   readonly cache: FormatBlobCache
   readonly clock: Clock
@@ -16,6 +19,7 @@ export interface FormatWatchOptions {
   readonly upgradeOwnerId?: string | undefined
   /** Neither features nor upgrade lock are looked at (spec 01, 1.14). */
   readonly permissive?: boolean | undefined
+  readonly deriveKey?: KeyDerivation | undefined
 }
 
 interface Opened {
@@ -52,7 +56,7 @@ export class FormatWatch {
 
   static async #openWith(options: FormatWatchOptions, password: string, blobs: CentralBlobs): Promise<FormatWatch> {
     const outer = parseFormatBlob(blobs.repository)
-    const formatKey = await derivePasswordKey(outer.keyAlgorithm, password, outer.uniqueId)
+    const formatKey = await (options.deriveKey ?? derivePasswordKey)(outer.keyAlgorithm, password, outer.uniqueId)
     return new FormatWatch(options, formatKey, decrypt(blobs, formatKey))
   }
 

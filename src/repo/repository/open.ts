@@ -12,7 +12,7 @@ import type { CachingOptions } from './caching-options.ts'
 import { clientOptionsOf } from './client-defaults.ts'
 import { LocalConfigError } from './errors.ts'
 import { FormatBlobCache, formatAges } from './format-blob-cache.ts'
-import { FormatWatch } from './format-watch.ts'
+import { FormatWatch, type KeyDerivation } from './format-watch.ts'
 import { type LocalConfig, readLocalConfig } from './local-config.ts'
 import type { ClientOptions, DirectRepository } from './repository.ts'
 
@@ -26,6 +26,8 @@ export interface OpenSettings {
   readonly noBlockOnUpgrade?: boolean | undefined
   /** Stops the wait for the end of an upgrade. */
   readonly signal?: AbortSignal | undefined
+  /** Replaces the password key derivation: with one that remembers, to open twice at the price of once; with a fast one in tests. */
+  readonly deriveKey?: KeyDerivation
   /** Put around the storage, innermost first, below retention and the upgrade check (throttling, metrics, logging). */
   readonly wrappers?: readonly BlobWrapper[]
   /** False: indexes stay as they are until refresh() (maintenance, verification). */
@@ -101,6 +103,7 @@ async function open(bare: BlobStorage, password: string, options: DirectOptions)
       warn,
       upgradeOwnerId,
       permissive,
+      deriveKey: options.deriveKey,
     },
     password,
   )

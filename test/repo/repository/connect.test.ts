@@ -11,6 +11,7 @@ import { NotARepositoryError, NotConnectedError } from '#repo/repository/errors.
 import { readLocalConfig } from '#repo/repository/local-config.ts'
 import { openRepository } from '#repo/repository/open.ts'
 import { passwordFile, savePassword } from '#repo/repository/password-store.ts'
+import { fastKey } from '../../support/fast-key.ts'
 import { scratchFolders } from '../../support/scratch.ts'
 
 const scratch = scratchFolders()
@@ -21,13 +22,13 @@ let storageConnection: { type: string; config: { path: string } }
 beforeAll(async () => {
   place = scratch()
   storageConnection = { type: 'filesystem', config: { path: join(place, 'repo') } }
-  await createRepository(await openStorage(storageConnection, true), {}, password)
+  await createRepository(await openStorage(storageConnection, true), { deriveKey: fastKey }, password)
 })
 
 const connectHere = async (folder: string, extra: object = {}): Promise<string> => {
   const configFile = join(folder, 'config', 'repository.config')
   const caching = { cacheDirectory: join(folder, 'caches', 'mine') }
-  await connectRepository({ configFile, storageConnection, password, caching, ...extra })
+  await connectRepository({ configFile, storageConnection, password, caching, deriveKey: fastKey, ...extra })
   return configFile
 }
 
@@ -51,7 +52,7 @@ describe('connecting', () => {
       formatBlobCacheDuration: 900000000000,
     })
     expect(readdirSync(join(folder, 'caches/mine'))).toEqual(expect.arrayContaining(['CACHEDIR.TAG', 'kopia.blobcfg', 'kopia.repository']))
-    const repository = await openRepository({ configFile, password })
+    const repository = await openRepository({ configFile, password, deriveKey: fastKey })
     expect(repository.client).toMatchObject({ hostname: 'laptop', username: 'alice', readOnly: false, enableActions: true })
     expect(repository.configFile).toBe(configFile)
     expect(repository.cacheDirectory).toBe(join(folder, 'caches/mine'))
@@ -63,7 +64,7 @@ describe('connecting', () => {
     await disconnect(configFile)
     expect(readdirSync(join(folder, 'config'))).toEqual([])
     expect(readdirSync(join(folder, 'caches/mine'))).toEqual(['not-ours'])
-    await expect(openRepository({ configFile, password })).rejects.toThrow(NotConnectedError)
+    await expect(openRepository({ configFile, password, deriveKey: fastKey })).rejects.toThrow(NotConnectedError)
     await expect(disconnect(configFile)).rejects.toThrow(NotConnectedError)
   })
 
@@ -107,7 +108,7 @@ describe('setClient', () => {
       delete process.env['KOPIA_CACHE_DIRECTORY']
     }
     expect(await readLocalConfig(configFile, {})).toEqual({ ...before, readOnly: true, username: 'bob', formatBlobCacheDurationNs: -1n })
-    const repository = await openRepository({ configFile, password })
+    const repository = await openRepository({ configFile, password, deriveKey: fastKey })
     expect(repository.client).toMatchObject({ readOnly: true, username: 'bob' })
     await expect(repository.blobs.put('x', [])).rejects.toThrow(/storage is read-only/)
     await repository.close()

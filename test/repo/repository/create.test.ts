@@ -7,6 +7,7 @@ import { InvalidFormatError } from '#repo/format/errors.ts'
 import { createRepository, type NewRepositoryOptions, requireEmpty } from '#repo/repository/create.ts'
 import { AlreadyExistsError } from '#repo/repository/errors.ts'
 import { openRepositoryDirectly } from '#repo/repository/open.ts'
+import { fastKey } from '../../support/fast-key.ts'
 
 const password = 'test-password'
 
@@ -22,8 +23,16 @@ class Recording extends ForwardingStorage {
 
 describe('a new repository', () => {
   test.each<[string, NewRepositoryOptions, object]>([
-    ['version 1', { version: 1 }, { version: 1, indexVersion: 1, enablePasswordChange: false, epochs: { enabled: false } }],
-    ['version 2', { version: 2 }, { version: 2, indexVersion: 2, enablePasswordChange: true, epochs: { enabled: true } }],
+    [
+      'version 1',
+      { version: 1, deriveKey: fastKey },
+      { version: 1, indexVersion: 1, enablePasswordChange: false, epochs: { enabled: false } },
+    ],
+    [
+      'version 2',
+      { version: 2, deriveKey: fastKey },
+      { version: 2, indexVersion: 2, enablePasswordChange: true, epochs: { enabled: true } },
+    ],
     ['version 3 with defaults', {}, { version: 3, hash: 'BLAKE2B-256-128', splitter: 'DYNAMIC-4M-BUZHASH', maxPackSizeBytes: 20971520 }],
     [
       'other algorithms',
@@ -39,7 +48,8 @@ describe('a new repository', () => {
   ])('of %s can be written, closed, opened again and read', async (_, options, format) => {
     const blobs = new Map<string, StoredBlob>()
     await createRepository(memoryStorage(undefined, blobs), options, password)
-    const first = await openRepositoryDirectly(memoryStorage(undefined, blobs), password)
+    const settings = options.deriveKey ? { deriveKey: options.deriveKey } : {}
+    const first = await openRepositoryDirectly(memoryStorage(undefined, blobs), password, settings)
     expect(first.format).toMatchObject(format)
     const writer = first.objects.createWriter({ prefix: '', compressor: '', metadataCompressor: '', splitter: '' })
     await writer.write(Buffer.alloc(3_000_000, 'kura'))
@@ -47,7 +57,7 @@ describe('a new repository', () => {
     const id = await first.manifests.put({ type: 'note' }, '{"x":9007199254740993}')
     await first.flush()
     await first.close()
-    const second = await openRepositoryDirectly(memoryStorage(undefined, blobs), password, { client: { readOnly: true } })
+    const second = await openRepositoryDirectly(memoryStorage(undefined, blobs), password, { ...settings, client: { readOnly: true } })
     expect((await second.manifests.get(id)).payload).toEqual({ x: 9007199254740993n })
     expect((await second.objects.readAll(object)).equals(Buffer.alloc(3_000_000, 'kura'))).toBe(true)
     await second.close()
@@ -56,12 +66,12 @@ describe('a new repository', () => {
   test('exists only once its retention settings do, which lock both', async () => {
     const storage = new Recording(memoryStorage())
     const retention = { mode: 'COMPLIANCE', periodNs: 86_400_000_000_000n } as const
-    await createRepository(storage, { retention }, password)
+    await createRepository(storage, { retention, deriveKey: fastKey }, password)
     expect(storage.puts).toEqual([
       { id: 'kopia.blobcfg', retention },
       { id: 'kopia.repository', retention },
     ])
-    const repository = await openRepositoryDirectly(storage, password)
+    const repository = await openRepositoryDirectly(storage, password, { deriveKey: fastKey })
     expect(repository.retention).toEqual(retention)
     await repository.blobs.put('p1', [])
     await repository.blobs.put('s1', [])
@@ -74,10 +84,10 @@ describe('a new repository', () => {
   test('is not made where one is, or where one has been', async () => {
     const storage = memoryStorage()
     await storage.put('kopia.repository', [Buffer.from('x')])
-    await expect(createRepository(storage, {}, password)).rejects.toThrow('repository already initialized')
+    await expect(createRepository(storage, { deriveKey: fastKey }, password)).rejects.toThrow('repository already initialized')
     await storage.delete('kopia.repository')
     await storage.put('kopia.blobcfg', [Buffer.from('x')])
-    await expect(createRepository(storage, {}, password)).rejects.toThrow(AlreadyExistsError)
+    await expect(createRepository(storage, { deriveKey: fastKey }, password)).rejects.toThrow(AlreadyExistsError)
     expect((await storage.get('kopia.blobcfg')).toString()).toBe('x')
   })
 

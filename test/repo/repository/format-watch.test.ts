@@ -5,11 +5,12 @@ import type { Clock } from '#base/clock.ts'
 import { memoryStorage, type StoredBlob } from '#repo/blob/memory.ts'
 import { logged } from '#repo/blob/wrap/log.ts'
 import { UpgradeInProgressError, WrongPasswordError } from '#repo/format/errors.ts'
-import { openFormatBlob, sealFormatBlob } from '#repo/format/format-blob.ts'
+import { decodeInner, parseFormatBlob, sealFormatBlob } from '#repo/format/format-blob.ts'
 import { createRepository } from '#repo/repository/create.ts'
 import { FormatBlobCache, formatAges } from '#repo/repository/format-blob-cache.ts'
 import { FormatWatch } from '#repo/repository/format-watch.ts'
 import { openRepositoryDirectly } from '#repo/repository/open.ts'
+import { fastKey } from '../../support/fast-key.ts'
 import { scratchFolders } from '../../support/scratch.ts'
 
 const scratch = scratchFolders()
@@ -20,7 +21,7 @@ let made: ReadonlyMap<string, StoredBlob>
 
 beforeAll(async () => {
   const blobs = new Map<string, StoredBlob>()
-  await createRepository(memoryStorage(undefined, blobs), {}, password)
+  await createRepository(memoryStorage(undefined, blobs), { deriveKey: fastKey }, password)
   made = blobs
 })
 
@@ -45,7 +46,9 @@ function storageWithReads(): { storage: ReturnType<typeof memoryStorage>; reads:
 }
 
 async function rewriteFormat(blobs: Map<string, StoredBlob>, change: object): Promise<void> {
-  const { format, outer, formatKey } = await openFormatBlob((blobs.get('kopia.repository') as StoredBlob).data, password)
+  const outer = parseFormatBlob((blobs.get('kopia.repository') as StoredBlob).data)
+  const formatKey = await fastKey(outer.keyAlgorithm, password, outer.uniqueId)
+  const format = decodeInner(outer, formatKey)
   blobs.set('kopia.repository', { data: sealFormatBlob({ ...format, ...change }, outer, formatKey), modifiedMs: startMs })
 }
 
@@ -65,7 +68,7 @@ describe('an open repository', () => {
   test('stops using the storage within 15 minutes of an upgrade lock, and goes on once it is gone', async () => {
     const { storage, reads, blobs } = storageWithReads()
     const clock = new FakeClock()
-    const repository = await openRepositoryDirectly(storage, password, { clock })
+    const repository = await openRepositoryDirectly(storage, password, { clock, deriveKey: fastKey })
     const before = blobs.get('kopia.repository') as StoredBlob
     await rewriteFormat(blobs, lockOf('other'))
     reads.length = 0
@@ -87,8 +90,8 @@ describe('an open repository', () => {
     const clock = new FakeClock()
     const twoHours = 7_200_000_000_000n
     await rewriteFormat(blobs, lockOf('me', twoHours))
-    const own = await openRepositoryDirectly(storage, password, { clock, upgradeOwnerId: 'me' })
-    const other = await openRepositoryDirectly(storage, password, { clock, noBlockOnUpgrade: true })
+    const own = await openRepositoryDirectly(storage, password, { clock, deriveKey: fastKey, upgradeOwnerId: 'me' })
+    const other = await openRepositoryDirectly(storage, password, { clock, deriveKey: fastKey, noBlockOnUpgrade: true })
     clock.ms += (120 - 35) * minuteMs - 1
     await other.blobs.put('x', [])
     clock.ms += 1
@@ -99,7 +102,7 @@ describe('an open repository', () => {
   test('notices a feature that has become required', async () => {
     const { storage, blobs } = storageWithReads()
     const clock = new FakeClock()
-    const repository = await openRepositoryDirectly(storage, password, { clock })
+    const repository = await openRepositoryDirectly(storage, password, { clock, deriveKey: fastKey })
     const feature = { feature: 'time-travel', warn: false, message: '', url: '', upgradeToVersion: '' }
     await rewriteFormat(blobs, { requiredFeatures: [feature] })
     await repository.blobs.put('x', [])
@@ -109,7 +112,7 @@ describe('an open repository', () => {
 
   test('sees what it has rewritten itself at once', async () => {
     const { storage, blobs } = storageWithReads()
-    const repository = await openRepositoryDirectly(storage, password)
+    const repository = await openRepositoryDirectly(storage, password, { deriveKey: fastKey })
     await rewriteFormat(blobs, { maxPackSizeBytes: 30 << 20 })
     expect(repository.format.maxPackSizeBytes).toBe(20 << 20)
     await repository.forgetFormat()
@@ -165,10 +168,16 @@ describe('copies in the cache folder', () => {
     const clock = new FakeClock()
     const directory = scratch()
     const other = new Map<string, StoredBlob>()
-    await createRepository(memoryStorage(undefined, other), {}, 'old password')
+    await createRepository(memoryStorage(undefined, other), { deriveKey: fastKey }, 'old password')
     for (const id of ['kopia.repository', 'kopia.blobcfg']) writeFileSync(join(directory, id), (other.get(id) as StoredBlob).data)
     for (const id of ['kopia.repository', 'kopia.blobcfg']) utimesSync(join(directory, id), startMs / 1000, startMs / 1000)
-    const watchOptions = { cache: new FormatBlobCache(storage, directory, clock, never), clock, ages: formatAges(0n), warn: never }
+    const watchOptions = {
+      cache: new FormatBlobCache(storage, directory, clock, never),
+      clock,
+      ages: formatAges(0n),
+      warn: never,
+      deriveKey: fastKey,
+    }
     const watch = await FormatWatch.open(watchOptions, password)
     expect(watch.formatBlob).toEqual(blobs.get('kopia.repository')?.data)
     await expect(FormatWatch.open(watchOptions, 'wrong')).rejects.toThrow(WrongPasswordError)

@@ -7,6 +7,7 @@ import { createRepository } from '#repo/repository/create.ts'
 import { openRepositoryDirectly } from '#repo/repository/open.ts'
 import type { DirectRepository } from '#repo/repository/repository.ts'
 import { setParameters } from '#repo/repository/set-parameters.ts'
+import { fastKey } from '../../support/fast-key.ts'
 
 const password = 'test-password'
 const blobs = new Map<string, StoredBlob>()
@@ -20,11 +21,12 @@ class Lockable extends ForwardingStorage {
   }
 }
 
-const open = (): Promise<DirectRepository> => openRepositoryDirectly(new Lockable(memoryStorage(undefined, blobs)), password)
+const open = (): Promise<DirectRepository> =>
+  openRepositoryDirectly(new Lockable(memoryStorage(undefined, blobs)), password, { deriveKey: fastKey })
 let repository: DirectRepository
 
 beforeAll(async () => {
-  await createRepository(memoryStorage(undefined, blobs), { version: 2 }, password)
+  await createRepository(memoryStorage(undefined, blobs), { version: 2, deriveKey: fastKey }, password)
   repository = await open()
 })
 
