@@ -30,6 +30,8 @@ export interface DirectContentStoreParts {
   readonly writer: PackWriter
   readonly source: ContentSource
   readonly counters: ContentCounters
+  /** Ends what runs in the background. */
+  readonly stop: AbortController
 }
 
 /** Contents of a repository whose storage this process talks to itself (spec 02). Opened by openContentStore. */
@@ -52,8 +54,6 @@ export class DirectContentStore implements ContentStore {
     return this.#p.committed.revision
   }
 
-  /** Index blobs that are skipped because they are damaged, with the reason. Whoever deletes unreferenced packs or merges indexes must
-   *  refuse while there are any: they may name packs that nothing else names. */
   get damagedIndexes(): ReadonlyMap<BlobId, string> {
     return this.#p.committed.damaged
   }
@@ -75,11 +75,14 @@ export class DirectContentStore implements ContentStore {
   }
 
   async get(id: ContentId): Promise<Buffer> {
-    // What is known already can be read even while the indexes cannot be refreshed.
-    await this.#p.committed.loadIfOld().catch((error: unknown) => {
-      if (!this.info(id)) throw error
-    })
-    const info = this.info(id)
+    let info = this.info(id)
+    if (info) {
+      // What is known can be read without waiting for a refresh, and even if that fails.
+      void this.#p.committed.loadIfOld().catch(() => undefined)
+    } else {
+      await this.#p.committed.loadIfOld()
+      info = this.info(id)
+    }
     if (!info) throw new ContentNotFoundError(id)
     const plain = await this.#read(info)
     this.#p.counters.readContents++
@@ -90,8 +93,8 @@ export class DirectContentStore implements ContentStore {
   *iterate(range: IdRange, includeDeleted: boolean): Iterable<ContentInfo> {
     const { writer, committed } = this.#p
     const own = [...writer.records.values()].filter(({ id }) => id >= range.start && id < range.end).sort(byId)
-    const rows = mergedRows(own, committed.set.iterate(range, own.length > 0 || includeDeleted))
-    for (const row of rows) if (includeDeleted || !row.deleted) yield row
+    if (own.length === 0) yield* committed.set.iterate(range, includeDeleted)
+    else for (const row of mergedRows(own, committed.set.iterate(range, true))) if (includeDeleted || !row.deleted) yield row
   }
 
   async prefetch(ids: readonly ContentId[], hint = ''): Promise<ContentId[]> {
@@ -184,6 +187,7 @@ export class DirectContentStore implements ContentStore {
   async close(): Promise<void> {
     await this.#flushing?.catch(() => undefined)
     await this.#p.writer.settle()
+    this.#p.stop.abort()
   }
 
   async #flush(): Promise<void> {

@@ -46,8 +46,9 @@ export async function openContentStore(options: ContentStoreOptions): Promise<Di
   const protectionKey = localCacheKey(format, options.formatKey ?? format.secret)
   const caches = await openCaches(options.storage, options.cache, protectionKey, clock, warn)
   const { storage } = caches
+  const stop = new AbortController()
   const committed = new CommittedIndex({
-    manager: createIndexBlobManager({ storage, cipher, hasher, format, clock, random }),
+    manager: createIndexBlobManager({ storage, cipher, hasher, format, clock, random, signal: stop.signal }),
     cache: caches.indexes,
     cipher,
     clock,
@@ -89,6 +90,7 @@ export async function openContentStore(options: ContentStoreOptions): Promise<Di
     writer,
     source: caches.source,
     counters,
+    stop,
   })
 }
 

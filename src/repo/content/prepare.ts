@@ -7,6 +7,8 @@ import { ContentWriteError } from './errors.ts'
 import type { ContentCounters, ContentToWrite } from './store.ts'
 
 const compressParallelism = 8
+/** Index files keep lengths in 28 bits (spec 02, 2.1). */
+const maxContentBytes = 2 ** 28
 
 /** A new content, ready to be appended to a pack. */
 export interface PreparedContent {
@@ -49,6 +51,10 @@ export async function prepareContents(
     compressed.map(({ bytes }) => bytes),
     rows.map(([id]) => identityOf(id)),
   )
+  if (sealed.some((bytes, i) => Math.max(bytes.length, rows[i]?.[1].data.length ?? 0) >= maxContentBytes))
+    throw new ContentWriteError(
+      `a content of ${maxContentBytes} bytes or more cannot be stored. Use a splitter that makes smaller segments.`,
+    )
   const prepared = rows.map(([id, { data }], i) => ({
     id,
     sealed: sealed[i] as Buffer,

@@ -64,6 +64,9 @@ export interface ContentStore extends ContentReader {
   withoutIndexFlush<T>(work: () => Promise<T>): Promise<T>
   /** Loads the active index set again if it has changed in storage. */
   refresh(): Promise<void>
+  /** Index blobs that are skipped because they are damaged, with the reason. Whoever deletes unreferenced packs, merges indexes or counts
+   *  on the list of contents being whole must refuse while there are any: they may name packs that nothing else names. */
+  readonly damagedIndexes?: ReadonlyMap<BlobId, string>
   /** Bytes and counts since open, for statistics and progress. */
   readonly counters: ContentCounters
   close(): Promise<void>
