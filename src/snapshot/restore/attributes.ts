@@ -24,8 +24,8 @@ export function setAttributes(path: string, entry: DirectoryEntry, options: Attr
 /** setAttributes for a file that this process has just made with mode 0600: nothing has to be looked up first. */
 export function setNewFileAttributes(path: string, entry: DirectoryEntry, options: AttributeOptions): void {
   const guarded = guard(options)
-  const ownerDiffers = entry.uid !== process.geteuid?.() || entry.gid !== process.getegid?.()
-  if (!options.skipOwners && ownerDiffers) guarded(() => lchownSync(path, entry.uid, entry.gid))
+  // Always: in a setgid directory the new file does not have the group of this process.
+  if (!options.skipOwners) guarded(() => lchownSync(path, entry.uid, entry.gid))
   if (!options.skipPermissions && (entry.mode & 0o7777) !== 0o600) guarded(() => chmodSync(path, entry.mode & 0o7777))
   if (!options.skipTimes) guarded(() => setTimes(path, entry.modifiedNs))
 }

@@ -9,6 +9,7 @@ import {
   openSync,
   renameSync,
   rmSync,
+  type Stats,
   statfsSync,
   writeSync,
 } from 'node:fs'
