@@ -117,6 +117,15 @@ export const blobCases: Readonly<Record<string, (s: BlobStorage) => Promise<void
     await s.delete('a')
     await s.delete(pack)
   },
+  'ranges, too, see what was put last, and nothing once it is deleted': async (s) => {
+    const range = { offset: 1, length: 3 }
+    await s.put(pack, [bytes('first')])
+    expect((await s.get(pack, range)).toString()).toBe('irs')
+    await s.put(pack, [bytes('second')])
+    expect((await s.get(pack, range)).toString()).toBe('eco')
+    await s.delete(pack)
+    await expect(s.get(pack, range)).rejects.toThrow(BlobNotFoundError)
+  },
   'the bytes that come back are the caller’s own': async (s) => {
     await s.put('a', [bytes('abc')])
     ;(await s.get('a')).fill(0)

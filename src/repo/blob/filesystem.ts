@@ -99,7 +99,7 @@ class FilesystemStorage implements BlobStorage {
         ...(options.onlyIfAbsent ? { exclusive: true } : {}),
       })
     try {
-      return { id, ...(await write()) }
+      return { id, ...(await this.changing(path, write)) }
     } catch (error) {
       if (systemCode(error) === 'EEXIST') throw new BlobExistsError(id, { cause: error })
       if (systemCode(error) !== 'ENOENT') throw this.translate(error, id, 'write')
@@ -115,13 +115,23 @@ class FilesystemStorage implements BlobStorage {
 
   async delete(id: BlobId): Promise<void> {
     const path = await this.pathOf(id)
-    await unlink(path).catch((error: unknown) => {
+    await this.changing(path, () => unlink(path)).catch((error: unknown) => {
       if (systemCode(error) !== 'ENOENT') throw this.translate(error, id, 'delete')
     })
   }
 
   async close(): Promise<void> {
     this.openFiles.close()
+  }
+
+  /** Runs a change of a file with no reader's descriptor kept open, neither before it (some systems refuse then) nor after. */
+  private async changing<T>(path: string, change: () => Promise<T>): Promise<T> {
+    this.openFiles.forget(path)
+    try {
+      return await change()
+    } finally {
+      this.openFiles.forget(path)
+    }
   }
 
   private owner(): { owner?: { uid: number; gid: number } } {

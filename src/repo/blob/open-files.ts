@@ -4,6 +4,7 @@ interface OpenFile {
   readonly fd: Promise<number>
   users: number
   usedMs: number
+  forgotten: boolean
 }
 
 const maxOpenFiles = 64
@@ -31,8 +32,19 @@ export class OpenFiles {
     } finally {
       file.users--
       file.usedMs = performance.now()
+      if (file.forgotten && file.users === 0) closeFile(file)
       this.#schedule()
     }
+  }
+
+  /** Lets go of a file that is about to be replaced or deleted, so that the next read sees what is there then. Reads under way end with
+   *  the old bytes. */
+  forget(path: string): void {
+    const file = this.#files.get(path)
+    if (!file) return
+    this.#files.delete(path)
+    file.forgotten = true
+    if (file.users === 0) closeFile(file)
   }
 
   /** Closes all files that nobody reads at the moment; the rest when their reads end. */
@@ -49,10 +61,12 @@ export class OpenFiles {
       return known
     }
     if (this.#files.size >= maxOpenFiles) this.#sweep(Number.POSITIVE_INFINITY)
-    const file: OpenFile = { fd: openFile(path), users: 1, usedMs: performance.now() }
+    const file: OpenFile = { fd: openFile(path), users: 1, usedMs: performance.now(), forgotten: false }
     this.#files.set(path, file)
     // A file that cannot be opened is tried anew the next time.
-    file.fd.catch(() => this.#files.delete(path))
+    file.fd.catch(() => {
+      if (this.#files.get(path) === file) this.#files.delete(path)
+    })
     return file
   }
 
@@ -70,12 +84,16 @@ export class OpenFiles {
     for (const [path, file] of this.#files)
       if (file.users === 0 && file.usedMs <= unusedSinceMs) {
         this.#files.delete(path)
-        file.fd.then(
-          (fd) => close(fd, () => undefined),
-          () => undefined,
-        )
+        closeFile(file)
       }
   }
+}
+
+const closeFile = (file: OpenFile): void => {
+  file.fd.then(
+    (fd) => close(fd, () => undefined),
+    () => undefined,
+  )
 }
 
 const openFile = (path: string): Promise<number> =>
