@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, lstatSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -112,7 +112,6 @@ export function liveMounts(): (options: ServeOptions) => Promise<LiveMount> {
   })
   return async (options) => {
     const mountPoint = options.mountPoint ?? mkdtempSync(join(place, 'mount-'))
-    mkdirSync(mountPoint, { recursive: true })
     const server = join(built, 'serve.js')
     const orders = JSON.stringify({ ...options, env: undefined, mountPoint })
     const [command, args] = options.asNobody ? nobody(place, mountPoint, server, orders) : [process.execPath, [server, orders]]
