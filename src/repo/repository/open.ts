@@ -4,6 +4,7 @@ import { CancelledError, UsageError } from '#base/errors.ts'
 import { openStorage } from '#repo/blob/registry.ts'
 import type { BlobStorage, BlobWrapper } from '#repo/blob/storage.ts'
 import { guarded } from '#repo/blob/wrap/guard.ts'
+import { logged, type StorageCall } from '#repo/blob/wrap/log.ts'
 import { readOnly } from '#repo/blob/wrap/read-only.ts'
 import { retained } from '#repo/blob/wrap/retention.ts'
 import { retrying } from '#repo/blob/wrap/retry.ts'
@@ -30,6 +31,8 @@ export interface OpenSettings {
   readonly deriveKey?: KeyDerivation
   /** Put around the storage, innermost first, below retention and the upgrade check (throttling, metrics, logging). */
   readonly wrappers?: readonly BlobWrapper[]
+  /** Hears of every call on the storage once it has ended (spec 04, 4.6). */
+  readonly onStorageCall?: (call: StorageCall) => void
   /** False: indexes stay as they are until refresh() (maintenance, verification). */
   readonly autoRefresh?: boolean
 }
@@ -117,7 +120,9 @@ function stack(below: BlobStorage, formats: FormatWatch, options: DirectOptions)
     const { mode, periodNs } = formats.retention
     return mode !== '' && periodNs > 0n ? { mode, periodNs } : undefined
   })
-  const wrappers = [...(options.wrappers ?? []), retention, ...(options.permissive ? [] : [guarded(() => formats.check())])]
+  const guard = options.permissive ? [] : [guarded(() => formats.check())]
+  const log = options.onStorageCall ? [logged(options.onStorageCall)] : []
+  const wrappers = [...(options.wrappers ?? []), retention, ...guard, ...log]
   return wrappers.reduce((inner, wrap) => wrap(inner), below)
 }
 

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { blobIdOf, blobPath, defaultLayout, formatLayout, mayHold, parseLayout, type ShardLayout } from '#repo/blob/shard.ts'
 
@@ -30,6 +31,23 @@ describe('blobPath', () => {
     expect(blobPath({ ...layout([1], 1), overrides }, 'pzrstuvw')).toBe('pz/rstuvw.f')
     expect(blobPath({ ...layout([1], 1), overrides }, 'qzrstuvw')).toBe('q/zrstuvw.f')
   })
+})
+
+test('the names of folders and file, joined, are the ID, whatever the layout', () => {
+  const id = fc.string({ unit: fc.constantFrom(...'abcdef0123456789-_'), minLength: 1, maxLength: 60 })
+  const lengths = fc.array(fc.integer({ min: 0, max: 5 }), { maxLength: 5 })
+  const overrides = fc.array(fc.record({ prefix: fc.string({ unit: fc.constantFrom(...'ab0'), maxLength: 2 }), shards: lengths }))
+  fc.assert(
+    fc.property(id, lengths, overrides, fc.integer({ min: 0, max: 25 }), (blob, shards, others, max) => {
+      const parts = blobPath({ default: shards, maxNonShardedLength: max, overrides: others }, blob).split('/')
+      expect(parts).not.toContain('')
+      expect(blobIdOf(parts.join(''), blob.slice(0, 3))).toBe(blob)
+      const folders = parts.slice(0, -1)
+      folders.forEach((_, i) => {
+        expect(mayHold(folders.slice(0, i + 1).join(''), blob)).toBe(true)
+      })
+    }),
+  )
 })
 
 describe('the .shards file', () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { Clock } from '#base/clock.ts'
 import { memoryStorage, type StoredBlob } from '#repo/blob/memory.ts'
-import { logged } from '#repo/blob/wrap/log.ts'
+import { logged, type StorageCall } from '#repo/blob/wrap/log.ts'
 import { UpgradeInProgressError, WrongPasswordError } from '#repo/format/errors.ts'
 import { decodeInner, parseFormatBlob, sealFormatBlob } from '#repo/format/format-blob.ts'
 import { createRepository } from '#repo/repository/create.ts'
@@ -108,6 +108,20 @@ describe('an open repository', () => {
     await repository.blobs.put('x', [])
     clock.ms += 15 * minuteMs
     await expect(repository.blobs.put('x', [])).rejects.toThrow(/time-travel/)
+  })
+
+  test('tells of its storage calls, those included that the lock refused', async () => {
+    const { storage, blobs } = storageWithReads()
+    const clock = new FakeClock()
+    const calls: string[] = []
+    const onStorageCall = (call: StorageCall): void =>
+      void calls.push(`${call.operation} ${call.blob ?? call.prefix} ${call.error ?? 'ok'}`)
+    const repository = await openRepositoryDirectly(storage, password, { clock, deriveKey: fastKey, onStorageCall })
+    await rewriteFormat(blobs, lockOf('other'))
+    clock.ms += 15 * minuteMs
+    calls.length = 0
+    await expect(repository.blobs.put('x', [])).rejects.toThrow(UpgradeInProgressError)
+    expect(calls).toEqual(['put x UpgradeInProgressError: repository upgrade in progress'])
   })
 
   test('sees what it has rewritten itself at once', async () => {
