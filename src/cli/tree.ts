@@ -58,6 +58,7 @@ export const root: Branch = {
         show: { describe: 'Show manifests', aliases: ['cat'], load: async () => (await import('./commands/manifest/show.ts')).show },
       },
     },
+    mount: { describe: 'Show snapshots as folders', load: async () => (await import('./commands/mount.ts')).mount },
     policy: {
       describe: 'Commands to manage snapshot policies',
       aliases: ['policies'],
@@ -91,6 +92,20 @@ export const root: Branch = {
             },
           },
         },
+        create: {
+          describe: 'Create a repository and connect to it',
+          flags: async () => (await import('./commands/repository/create-flags.ts')).createFlags,
+          children: {
+            filesystem: {
+              describe: 'In a folder',
+              load: async () => (await import('./commands/repository/create-filesystem.ts')).createFilesystem,
+            },
+            'from-config': {
+              describe: 'Where a token says',
+              load: async () => (await import('./commands/repository/create-from-config.ts')).createFromConfig,
+            },
+          },
+        },
         disconnect: {
           describe: 'Forget the connection to the repository',
           load: async () => (await import('./commands/repository/disconnect.ts')).disconnect,
@@ -109,6 +124,7 @@ export const root: Branch = {
       describe: 'Commands to manage snapshots',
       aliases: ['snap'],
       children: {
+        create: { describe: 'Create snapshots of folders or files', load: async () => (await import('./commands/snapshot/create.ts')).create },
         delete: { describe: 'Delete snapshots', load: async () => (await import('./commands/snapshot/delete.ts')).remove },
         estimate: {
           describe: 'Estimate the size and time of a snapshot',
@@ -127,5 +143,6 @@ export const root: Branch = {
       aliases: ['cat'],
       load: async () => (await import('./commands/show.ts')).show,
     },
+    unmount: { describe: 'Unmount what "mount" has mounted', load: async () => (await import('./commands/unmount.ts')).unmount },
   },
 }

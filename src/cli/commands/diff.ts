@@ -39,9 +39,13 @@ export const diff = defineCommand({
 })
 
 async function entryOf(repository: Repository, text: string): Promise<DirectoryEntry> {
-  const { resolveTree } = await import('#snapshot/model/object-path.ts')
+  const [{ resolveTree }, { presented }] = await Promise.all([
+    import('#snapshot/model/object-path.ts'),
+    import('#snapshot/tree/repository-tree.ts'),
+  ])
   try {
-    return (await resolveTree(repository, text)).entry
+    const { entry, path } = await resolveTree(repository, text)
+    return path === '' ? entry : presented(entry)
   } catch (error) {
     throw new CommandError(`error getting filesystem entry for ${text}: ${messageOf(error)}`, { cause: error })
   }

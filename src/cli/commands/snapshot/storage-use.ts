@@ -43,9 +43,13 @@ export async function storageUse(repository: Repository, snapshots: readonly Sna
       isNew = entry.objectId !== '' && !seenObjects.has(entry.objectId)
       if (entry.objectId === '' || !isNew) continue
       seenObjects.add(entry.objectId)
-      if (entry.type === 'd') added.dirObjects++
-      else added.fileObjects++
-      if (entry.type !== 'd') added.objectBytes += entry.sizeBytes
+      if (entry.type === 'd') {
+        // Only counted: the bytes are those of files, as in the reference.
+        added.dirObjects++
+        continue
+      }
+      added.fileObjects++
+      added.objectBytes += entry.sizeBytes
       for (const id of await repository.objects.contentsOf(entry.objectId)) {
         const info = seenContents.has(id) ? undefined : repository.contents.info(id)
         seenContents.add(id)

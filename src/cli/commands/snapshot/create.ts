@@ -1,0 +1,195 @@
+import { resolve } from 'node:path'
+import { messageOf } from '#base/errors.ts'
+import type { CommandContext } from '#cli/context.ts'
+import { CommandError, SilentFailure } from '#cli/exit.ts'
+import { defineCommand, type Flag, jsonFlags, type ValuesOf } from '#cli/flag.ts'
+import { wholeSeconds } from '#cli/print/duration.ts'
+import { printSnapshotJson } from '#cli/print/snapshot-json.ts'
+import { UploadProgress } from '#cli/print/upload-progress.ts'
+import type { Repository } from '#repo/repository/repository.ts'
+import type { SourceInfo } from '#snapshot/model/source.ts'
+import type { CreateRequest, CreateResult } from '#snapshot/upload/create.ts'
+import { parseTags } from './list.ts'
+import { parsePrintedTime } from './printed-time.ts'
+
+const maxCheckpointNs = 2_700_000_000_000n
+const maxDescriptionBytes = 1024
+
+const flags = [
+  { name: 'all', type: 'bool' },
+  { name: 'upload-limit-mb', type: 'int64', default: '0', placeholder: 'MB' },
+  { name: 'checkpoint-interval', type: 'duration', hidden: true },
+  { name: 'description', type: 'string' },
+  { name: 'fail-fast', type: 'bool', env: 'KOPIA_SNAPSHOT_FAIL_FAST' },
+  { name: 'force-hash', type: 'float', default: '0' },
+  { name: 'parallel', type: 'int', default: '0', placeholder: 'N' },
+  { name: 'start-time', type: 'string' },
+  { name: 'end-time', type: 'string' },
+  { name: 'tags', type: 'string', repeated: true },
+  { name: 'pin', type: 'string', repeated: true },
+  { name: 'flush-per-source', type: 'bool', hidden: true },
+  { name: 'override-source', type: 'string' },
+  { name: 'hint-streaming-reads', type: 'bool', hidden: true },
+  ...jsonFlags,
+] as const satisfies readonly Flag[]
+
+type Values = ValuesOf<(typeof flags)[number]>
+
+interface WantedSource {
+  readonly source: SourceInfo
+  readonly localPath: string
+  /** The recorded source is not the one that is read, so it cannot be scheduled. */
+  readonly isOverridden: boolean
+}
+
+export const create = defineCommand({
+  args: [{ name: 'source', type: 'string', repeated: true }],
+  flags,
+  async run(c, values) {
+    const settings = requestSettings(c, values)
+    const stop = c.stop
+    const repository = await c.open()
+    const sources = await wantedSources(repository, values)
+    await claimMaintenance(repository)
+    const failures: string[] = []
+    for (const wanted of sources) {
+      if (stop.aborted) break
+      try {
+        await snapshotOne(c, repository, wanted, values, settings, failures)
+      } catch (error) {
+        failures.push(messageOf(error))
+      }
+      if (values['flush-per-source']) await repository.flush()
+    }
+    // What has been saved is kept, whatever happened to the other sources.
+    await repository.flush()
+    if (failures.length === 1) throw new CommandError(failures[0] as string)
+    if (failures.length > 1) throw new CommandError(`encountered ${failures.length} errors:\n${failures.join('\n')}`)
+    if (stop.aborted) throw new SilentFailure()
+  },
+})
+
+/** The parts of a request that are the same for every source. Throws CommandError. */
+function requestSettings(c: CommandContext, values: Values): Omit<CreateRequest, 'source' | 'localPath'> {
+  const interval = values['checkpoint-interval']
+  if (interval !== undefined && interval > maxCheckpointNs) throw new CommandError('upload error: checkpoint interval cannot be greater than 45m0s')
+  if (Buffer.byteLength(values.description ?? '') > maxDescriptionBytes) throw new CommandError('description too long')
+  const startNs = values['start-time'] === undefined ? undefined : parsePrintedTime(values['start-time'], 'start-time', c.times.zone)
+  const endNs = values['end-time'] === undefined ? undefined : parsePrintedTime(values['end-time'], 'end-time', c.times.zone)
+  if (startNs !== undefined && endNs !== undefined && startNs > endNs) throw new CommandError('start time override cannot be after the end time override')
+  return {
+    ...(values.parallel > 0 ? { parallel: values.parallel } : {}),
+    ...(values['force-hash'] > 0 ? { forceHashPercent: values['force-hash'] } : {}),
+    ...(values['upload-limit-mb'] > 0 ? { uploadLimitBytes: values['upload-limit-mb'] * 2 ** 20 } : {}),
+    ...(interval === undefined ? {} : { checkpointIntervalMs: Number(interval / 1_000_000n) }),
+    failFast: values['fail-fast'],
+    description: values.description ?? '',
+    tags: parseTags(values.tags),
+    pins: values.pin,
+    ...(startNs === undefined ? {} : { startNs }),
+    ...(endNs === undefined ? {} : { endNs }),
+  }
+}
+
+async function wantedSources(repository: Repository, values: Values & { readonly source: readonly string[] }): Promise<WantedSource[]> {
+  const { localSource, parseSource } = await import('#snapshot/model/source-text.ts')
+  const { username: user, hostname: host } = repository.client
+  if (values.all && values.source.length > 0) throw new CommandError('cannot use --all when a source path argument is specified')
+  const override = values['override-source']
+  const recorded = override === undefined ? undefined : parseSource(override, { user, host })
+  if (recorded && (recorded.path === '' || recorded.user === '' || recorded.host === ''))
+    throw new CommandError(`the source ${override} must have a user, a host and a path`)
+  const sources: WantedSource[] = values.source.map((path) => ({
+    source: recorded ?? localSource(path, { user, host }),
+    localPath: resolve(path),
+    isOverridden: recorded !== undefined,
+  }))
+  if (values.all) for (const source of await allOwnSources(repository)) sources.push({ source, localPath: source.path, isOverridden: false })
+  if (sources.length === 0) throw new CommandError('no snapshot sources')
+  return sources
+}
+
+/** Sources of this client that are in the repository and not manual. */
+async function allOwnSources(repository: Repository): Promise<SourceInfo[]> {
+  const [{ listSources }, { effectivePolicy }] = await Promise.all([
+    import('#snapshot/model/snapshots.ts'),
+    import('#snapshot/policy/store.ts'),
+  ])
+  const { username, hostname } = repository.client
+  const found: SourceInfo[] = []
+  for (const source of await listSources(repository)) {
+    if (source.user !== username || source.host !== hostname) continue
+    if (!(await effectivePolicy(repository, source)).effective.scheduling.manual) found.push(source)
+  }
+  return found
+}
+
+/** Who makes the first snapshot takes care of maintenance, unless somebody does already (spec 06, 8.1). */
+async function claimMaintenance(repository: Repository): Promise<void> {
+  const [{ isDirect }, { ensureMaintenanceOwner }] = await Promise.all([
+    import('#repo/repository/repository.ts'),
+    import('#repo/maintenance/owner.ts'),
+  ])
+  const { username, hostname } = repository.client
+  if (isDirect(repository)) await ensureMaintenanceOwner(repository.manifests, `${username}@${hostname}`)
+}
+
+async function snapshotOne(
+  c: CommandContext,
+  repository: Repository,
+  { source, localPath, isOverridden }: WantedSource,
+  values: Values,
+  settings: Omit<CreateRequest, 'source' | 'localPath'>,
+  failures: string[],
+): Promise<void> {
+  const [{ createSnapshot }, { formatSource }] = await Promise.all([
+    import('#snapshot/upload/create.ts'),
+    import('#snapshot/model/source-text.ts'),
+  ])
+  const name = formatSource(source)
+  c.log.info(`Snapshotting ${name} ...`)
+  await warnOfActions(c, repository, source)
+  const progress = new UploadProgress(c, repository)
+  if (c.showsProgress) progress.estimate(localPath, source)
+  let result: CreateResult
+  try {
+    result = await createSnapshot(repository, { ...settings, source, localPath }, progress, c.stop)
+  } finally {
+    progress.end()
+  }
+  await report(c, result, values)
+  if (isOverridden) await markManual(repository, source)
+  const { summary } = result.snapshot.rootEntry ?? {}
+  const ignored = summary?.ignoredErrorCount ?? result.snapshot.stats.ignoredErrorCount
+  const fatal = summary?.fatalErrorCount ?? result.snapshot.stats.errorCount
+  if (ignored > 0) c.log.warning(`Ignored ${ignored} error(s) while snapshotting ${name}.`)
+  if (fatal > 0) failures.push(`Found ${fatal} fatal error(s) while snapshotting ${name}.`)
+}
+
+async function report(c: CommandContext, { snapshot, isIdentical, losses }: CreateResult, values: Values): Promise<void> {
+  const { describeLosses } = await import('#snapshot/upload/losses.ts')
+  for (const line of describeLosses(losses)) c.log.info(`NOTE: ${line}`)
+  if (isIdentical) return c.log.info('Not saving the snapshot: no files have changed since the previous one.')
+  if (values.json) return printSnapshotJson(c.io, snapshot, { indent: values['json-indent'], stats: values['json-verbose'] })
+  const kind = snapshot.incomplete ? 'partial snapshot' : 'snapshot'
+  const took = wholeSeconds(snapshot.endNs - snapshot.startNs)
+  c.log.info(`Created ${kind} with root ${snapshot.rootEntry?.objectId ?? ''} and ID ${snapshot.id} in ${took}`)
+}
+
+async function markManual(repository: Repository, source: SourceInfo): Promise<void> {
+  const [{ getPolicy, setPolicy }, { emptyPolicy }] = await Promise.all([
+    import('#snapshot/policy/store.ts'),
+    import('#snapshot/policy/defaults.ts'),
+  ])
+  const policy = (await getPolicy(repository, source))?.policy ?? emptyPolicy
+  if (!policy.scheduling.manual) await setPolicy(repository, source, { ...policy, scheduling: { manual: true } })
+}
+
+/** Actions are not run by this version: whoever relies on them must know. */
+async function warnOfActions(c: CommandContext, repository: Repository, source: SourceInfo): Promise<void> {
+  if (!repository.client.enableActions) return
+  const { effectivePolicy } = await import('#snapshot/policy/store.ts')
+  const { actions } = (await effectivePolicy(repository, source)).effective
+  if (Object.values(actions).some((a) => a !== undefined))
+    c.log.warning('The policy of this source defines actions. This version does not run them.')
+}
