@@ -268,10 +268,11 @@ async function uploadFile(context: UploadContext, d: OpenDirectory, local: Local
     if (stop.stopped) throw new UploadStoppedError('the upload was stopped')
     const data = d.reader.read(path, local.sizeBytes, context.smallFileBytes)
     if (data !== undefined) {
-      const objectId = await context.batcher.add(data, options)
+      // Counted as it is handed over: a limit must hold for what waits for its batch too.
+      stop.count(data.length)
+      const objectId = await context.batcher.add(data, options).finally(() => d.reader.release(data))
       counters.fileCount++
       counters.totalBytes += data.length
-      stop.count(data.length)
       observer.hashedBytes?.(data.length)
       observer.hashed?.(relative, data.length)
       return { objectId, sizeBytes: data.length }
