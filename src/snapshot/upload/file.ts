@@ -19,20 +19,25 @@ const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLO
 const readBytes = 1 << 20
 const slabBytes = 4 << 20
 
-/** Reads small files into shared slabs of memory: one allocation serves hundreds of files. */
-export class SmallFileReader {
-  #slab = Buffer.alloc(0)
-  #used = 0
+interface Slab {
+  readonly bytes: Buffer
+  used: number
+  /** Files in it that are not yet stored. */
+  users: number
+}
 
-  /** Whole file of about `sizeBytes`, or undefined when it has grown to `limitBytes` or more and must be streamed.
-   *  Throws EntryReadError. */
+/** Reads small files into shared slabs of memory: one slab serves hundreds of files, and is used again when all are stored. */
+export class SmallFileReader {
+  readonly #slabs = new Map<ArrayBufferLike, Slab>()
+  #spare: Slab[] = []
+  #slab: Slab | undefined
+
+  /** Whole file of about `sizeBytes`, or undefined when it has grown to `limitBytes` or more and must be streamed. The bytes are
+   *  good until `release`. Throws EntryReadError. */
   read(path: string | Buffer, sizeBytes: number, limitBytes: number): Buffer | undefined {
     // One byte more than expected: a short read then proves the end of file without a second call.
+    const slab = this.#slabWith(Math.min(sizeBytes + 1, limitBytes))
     let room = Math.min(sizeBytes + 1, limitBytes)
-    if (this.#slab.length - this.#used < room) {
-      this.#slab = Buffer.allocUnsafeSlow(Math.max(slabBytes, room))
-      this.#used = 0
-    }
     let fd: number
     try {
       fd = openSync(path, openFlags)
@@ -40,23 +45,41 @@ export class SmallFileReader {
       throw readError(error)
     }
     try {
-      const start = this.#used
+      const start = slab.used
       let end = start
       for (;;) {
-        const got = readSync(fd, this.#slab, end, room, null)
+        const got = readSync(fd, slab.bytes, end, room, null)
         end += got
         if (got === 0 || got < room) break
-        if (end - start >= limitBytes) return undefined
-        room = Math.min(limitBytes - (end - start), this.#slab.length - end)
-        if (room === 0) return undefined
+        room = Math.min(limitBytes - (end - start), slab.bytes.length - end)
+        if (room <= 0) return undefined
       }
-      this.#used = end
-      return this.#slab.subarray(start, end)
+      slab.used = end
+      slab.users++
+      return slab.bytes.subarray(start, end)
     } catch (error) {
       throw readError(error)
     } finally {
       closeSync(fd)
     }
+  }
+
+  /** Gives back the bytes of one read. */
+  release(data: Buffer): void {
+    const slab = this.#slabs.get(data.buffer)
+    if (!slab || --slab.users > 0 || slab === this.#slab) return
+    slab.used = 0
+    this.#spare.push(slab)
+  }
+
+  #slabWith(room: number): Slab {
+    const current = this.#slab
+    if (current && current.users === 0) current.used = 0
+    if (current && current.bytes.length - current.used >= room) return current
+    const next = this.#spare.pop() ?? { bytes: Buffer.allocUnsafeSlow(slabBytes), used: 0, users: 0 }
+    this.#slabs.set(next.bytes.buffer, next)
+    this.#slab = next
+    return next
   }
 }
 
