@@ -8,6 +8,7 @@ import { logged, type StorageCall } from '#repo/blob/wrap/log.ts'
 import { readOnly } from '#repo/blob/wrap/read-only.ts'
 import { retained } from '#repo/blob/wrap/retention.ts'
 import { retrying } from '#repo/blob/wrap/retry.ts'
+import { parseThrottling, throttled } from '#repo/blob/wrap/throttle.ts'
 import { UpgradeInProgressError } from '#repo/format/errors.ts'
 import type { CachingOptions } from './caching-options.ts'
 import { clientOptionsOf } from './client-defaults.ts'
@@ -50,9 +51,12 @@ export async function openRepository(options: OpenOptions): Promise<DirectReposi
   if (!config.storage)
     throw new LocalConfigError(`the connection ${configFile} is to a repository server; this command needs the storage itself`)
   const permissive = permissiveAllowed(config)
+  // Limits of the connection replace those in the storage's own configuration (spec 04, 4.5).
+  const limits = parseThrottling(config.throttlingLimits ?? config.storage.config)
   const storage = await openStorage(config.storage, false)
   return openRepositoryDirectly(storage, password, {
     ...options,
+    wrappers: [...(options.wrappers ?? []), ...(limits ? [throttled(limits)] : [])],
     client: clientOptionsOf(config, storage.displayName),
     caching: config.caching,
     permissive,
