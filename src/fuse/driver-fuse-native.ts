@@ -1,7 +1,7 @@
-import { createRequire } from 'node:module'
 import { spawn } from 'node:child_process'
-import { messageOf } from '#base/errors.ts'
+import { createRequire } from 'node:module'
 import type Fuse from 'fuse-native'
+import { messageOf } from '#base/errors.ts'
 import { errnoOf } from './errno.ts'
 import { MountError } from './errors.ts'
 import { checkMountPoint, unmountLinux } from './mount-linux.ts'
@@ -131,7 +131,13 @@ class NativeMount implements FuseMount {
         }
         answer('read', path, work, (error, count) => done(error !== 0 ? error : (count ?? 0)))
       },
-      release: (path, handle, done) => answer('release', path, async (node) => o.release?.(node, handle), (error) => done(error)),
+      release: (path, handle, done) =>
+        answer(
+          'release',
+          path,
+          async (node) => o.release?.(node, handle),
+          (error) => done(error),
+        ),
       statfs: (path, done) => answer('statfs', path, async () => counts(await o.statfs?.(caller, rootNode)), done),
     }
   }

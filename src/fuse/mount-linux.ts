@@ -48,12 +48,16 @@ export async function checkMountPoint(path: string, allowNonEmpty: boolean): Pro
     const code = systemCode(error)
     if (code === 'ENOENT') throw new MountError(`Cannot mount on ${path}: the directory does not exist. Create it first.`)
     if (code === 'ENOTCONN')
-      throw new MountError(`Cannot mount on ${path}: a mount whose process has ended is still there. Remove it with "kura unmount ${path}".`)
+      throw new MountError(
+        `Cannot mount on ${path}: a mount whose process has ended is still there. Remove it with "kura unmount ${path}".`,
+      )
     throw new MountError(`Cannot mount on ${path}: ${messageOf(error)}`, { cause: error })
   })
   if (!found.isDirectory()) throw new MountError(`Cannot mount on ${path}: it is not a directory.`)
   if ((await mountAt(path))?.type === ourMountType)
-    throw new MountError(`Cannot mount on ${path}: something is already mounted there by Kura. Unmount it first with "kura unmount ${path}".`)
+    throw new MountError(
+      `Cannot mount on ${path}: something is already mounted there by Kura. Unmount it first with "kura unmount ${path}".`,
+    )
   if (allowNonEmpty) return
   const entries = await readdir(path).catch(() => [])
   if (entries.length > 0)
@@ -118,7 +122,8 @@ const adviceOn = (text: string): string =>
 /** Ends the mount at an absolute path. MountBusyError while files are open and not `lazy`; MountError else. */
 export async function unmountLinux(path: string, options: { readonly lazy?: boolean } = {}): Promise<void> {
   const helper = isRoot() ? undefined : await findFusermount()
-  if (!isRoot() && helper === undefined) throw new MountError(`Cannot unmount ${path}: fusermount3 was not found. Install the package fuse3.`)
+  if (!isRoot() && helper === undefined)
+    throw new MountError(`Cannot unmount ${path}: fusermount3 was not found. Install the package fuse3.`)
   const child =
     helper === undefined
       ? spawn('umount', ['-i', '-c', ...(options.lazy ? ['-l'] : []), path], { stdio: ['ignore', 'ignore', 'pipe'] })
@@ -135,7 +140,14 @@ async function findFusermount(): Promise<string | undefined> {
   for (const name of ['fusermount3', 'fusermount'])
     for (const folder of folders) {
       const path = `${folder}/${name}`
-      if (folder.startsWith('/') && (await access(path, constants.X_OK).then(() => true, () => false))) return path
+      if (
+        folder.startsWith('/') &&
+        (await access(path, constants.X_OK).then(
+          () => true,
+          () => false,
+        ))
+      )
+        return path
     }
   return undefined
 }

@@ -1,5 +1,5 @@
-import { kernelDriver } from './driver-kernel.ts'
 import { fuseNativeDriver } from './driver-fuse-native.ts'
+import { kernelDriver } from './driver-kernel.ts'
 import { MountError } from './errors.ts'
 import type { FuseDriver } from './operations.ts'
 

@@ -10,7 +10,7 @@ import {
   replyHeaderBytes,
   requestHeaderBytes,
 } from './abi.ts'
-import { readU64, Request } from './decode.ts'
+import { Request, readU64 } from './decode.ts'
 import { Dispatcher, type SendReply } from './dispatch.ts'
 import { writeU64 } from './encode.ts'
 import { errno } from './errno.ts'

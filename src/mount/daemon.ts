@@ -14,7 +14,7 @@ import { SnapshotOperations } from './adapter.ts'
 import { mountPointPath, removeDeadMount } from './dead-mount.ts'
 import { FileReader } from './file-reader.ts'
 import { LiveLevels } from './live-levels.ts'
-import { type LiveTable, groupRow } from './live-table.ts'
+import { groupRow, type LiveTable } from './live-table.ts'
 import { SegmentCache } from './segment-cache.ts'
 import { anchor, rootRow, SnapshotLevels, type Stale } from './snapshot-levels.ts'
 import { Tables } from './tables.ts'
@@ -179,6 +179,5 @@ const nodesOf = (levels: SnapshotLevels, stale: readonly Stale[]): { node: numbe
     const node = levels.nodeOf(table as LiveTable)
     return node === undefined ? [] : [{ node, name }]
   })
-
 
 export { unmountAt } from './dead-mount.ts'

@@ -29,6 +29,7 @@ export async function removeDeadMount(mountPoint: string): Promise<boolean> {
  *  (then `lazy` detaches it at once, and it ends when they are closed). */
 export async function unmountAt(path: string, options: { readonly lazy?: boolean } = {}): Promise<void> {
   const mountPoint = await mountPointPath(path)
-  if ((await mountAt(mountPoint))?.type !== ourMountType) throw new MountError(`Cannot unmount ${mountPoint}: nothing is mounted there by Kura.`)
+  if ((await mountAt(mountPoint))?.type !== ourMountType)
+    throw new MountError(`Cannot unmount ${mountPoint}: nothing is mounted there by Kura.`)
   await unmountLinux(mountPoint, options)
 }

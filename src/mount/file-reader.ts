@@ -105,7 +105,8 @@ export class FileReader {
       return
     }
     // The first read of a file says nothing yet.
-    if (position.next > 0) position.aheadBytes = Math.min(Math.max(firstAheadBytes, position.aheadBytes * 2), maxAheadBytes, this.cache.maxBytes / 4)
+    if (position.next > 0)
+      position.aheadBytes = Math.min(Math.max(firstAheadBytes, position.aheadBytes * 2), maxAheadBytes, this.cache.maxBytes / 4)
     position.next = Math.max(position.next, end)
     const limit = Math.min(position.next + position.aheadBytes, object.sizeBytes)
     for (let at = Math.max(offset, position.aheadTo); at < limit; ) {

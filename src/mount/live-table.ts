@@ -132,4 +132,3 @@ export function splitNs(ns: bigint): { readonly modifiedSeconds: number; readonl
     ? { modifiedSeconds: Number(seconds) - 1, modifiedNs: rest + 1_000_000_000 }
     : { modifiedSeconds: Number(seconds), modifiedNs: rest }
 }
-

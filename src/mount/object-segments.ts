@@ -1,5 +1,5 @@
-import type { ObjectId, ObjectManager, ObjectReader } from '#repo/object/object.ts'
 import { CorruptObjectError } from '#repo/object/errors.ts'
+import type { ObjectId, ObjectManager, ObjectReader } from '#repo/object/object.ts'
 
 /** Readers that do not tell where their parts end are read in pieces of this size. */
 const pieceBytes = 4 << 20

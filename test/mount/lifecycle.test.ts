@@ -33,7 +33,11 @@ describe.skipIf(why !== undefined)(`the life of a mount${why === undefined ? '' 
   test.each(ways)('ends by %s, and the process with it', async (_name, end) => {
     const mount = await serve({ folder: source })
     expect(readFileSync(join(mount.tree, 'folder/file'), 'utf8')).toBe('content\n')
-    await end(mount.mountPoint, (s) => mount.process.kill(s), (o) => mount.order(o))
+    await end(
+      mount.mountPoint,
+      (s) => mount.process.kill(s),
+      (o) => mount.order(o),
+    )
     expect(await mount.exited).toBe(0)
     expect(isMounted(mount.mountPoint)).toBe(false)
     expect(readdirSync(mount.mountPoint)).toEqual([])
@@ -113,7 +117,18 @@ describe.skipIf(why !== undefined)(`the life of a mount${why === undefined ? '' 
       execFileSync('chmod', ['644', join(open, 'secret')])
       const mount = await serve({ folder: open, asNobody: true })
       const inside = (command: string) =>
-        run('nsenter', ['-t', `${mount.process.pid}`, '-m', 'setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', 'sh', '-c', command])
+        run('nsenter', [
+          '-t',
+          `${mount.process.pid}`,
+          '-m',
+          'setpriv',
+          '--reuid=65534',
+          '--regid=65534',
+          '--clear-groups',
+          'sh',
+          '-c',
+          command,
+        ])
       expect(await inside(`cat '${mount.tree}/secret'; id -u`)).toEqual({ status: 0, stdout: 'mine\n65534\n', stderr: '' })
       expect((await inside(`grep ' ${mount.mountPoint} ' /proc/self/mountinfo`)).stdout).toContain('fuse.kura kura ro')
       mount.process.kill('SIGINT')

@@ -23,7 +23,12 @@ interface Setup {
 const setups: Setup[] = [
   { name: 'kernel driver with the addon', driver: 'kernel', why: whyNoLiveMounts },
   { name: 'kernel driver without the addon', driver: 'kernel', env: { KURA_NATIVE: '0' }, why: whyNoLiveMounts },
-  { name: 'fuse-native', driver: 'fuse-native', coarse: true, why: whyNoLiveMounts ?? (isFuseNativeThere ? undefined : 'package not built') },
+  {
+    name: 'fuse-native',
+    driver: 'fuse-native',
+    coarse: true,
+    why: whyNoLiveMounts ?? (isFuseNativeThere ? undefined : 'package not built'),
+  },
 ]
 
 beforeAll(() => {
@@ -55,7 +60,8 @@ for (const setup of setups)
     test('gives find, diff, tar, du, grep and cp what the source gives them', async () => {
       const { tree } = await start()
       expect(await run('diff', ['-r', '--no-dereference', source, tree])).toEqual({ status: 0, stdout: '', stderr: '' })
-      const names = async (root: string) => (await run('find', ['.', '-printf', '%P %y %m %s %l\\n'], { cwd: root })).stdout.split('\n').sort()
+      const names = async (root: string) =>
+        (await run('find', ['.', '-printf', '%P %y %m %s %l\\n'], { cwd: root })).stdout.split('\n').sort()
       const withoutDirectorySizes = (lines: string[]) => lines.map((l) => l.replace(/ d (\d+) \d+/, ' d $1'))
       expect(withoutDirectorySizes(await names(`${tree}/.`))).toEqual(withoutDirectorySizes(await names(source)))
       const copy = scratch()
@@ -110,7 +116,15 @@ for (const setup of setups)
 
     test('refuses every change', async () => {
       const { tree } = await start()
-      for (const command of ['touch new', 'echo x > hello.txt', 'rm hello.txt', 'mkdir d', 'mv hello.txt h', 'ln hello.txt h', 'chmod 1 hello.txt']) {
+      for (const command of [
+        'touch new',
+        'echo x > hello.txt',
+        'rm hello.txt',
+        'mkdir d',
+        'mv hello.txt h',
+        'ln hello.txt h',
+        'chmod 1 hello.txt',
+      ]) {
         const result = await run('sh', ['-c', command], { cwd: tree })
         expect(result.status, command).not.toBe(0)
         expect(result.stderr, command).toContain('Read-only file system')

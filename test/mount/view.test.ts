@@ -3,8 +3,8 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFil
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { scratchFolders } from '../support/scratch.ts'
 import { fixtureFacts, unpackFixture } from '../support/fixtures.ts'
+import { scratchFolders } from '../support/scratch.ts'
 import { liveMounts, run, whyNoLiveMounts } from './support/live.ts'
 import { noise } from './support/source-tree.ts'
 
@@ -23,11 +23,7 @@ describe.skipIf(why !== undefined)(`what a mount shows${why === undefined ? '' :
     writeFileSync(join(source, 'lost'), 'lost')
     writeFileSync(join(source, 'half'), noise(12 << 20, 4))
   })
-  const idOf = (prefix: string, name: string): string =>
-    prefix +
-    createHash('md5')
-      .update(join(source, name))
-      .digest('hex')
+  const idOf = (prefix: string, name: string): string => prefix + createHash('md5').update(join(source, name)).digest('hex')
 
   test('a file without its content is EIO, and only that file; half a file can be read up to the hole', async () => {
     const mount = await serve({ folder: source, broken: [idOf('', 'lost'), `${idOf('I', 'half')}:${8 << 20}`] })
@@ -42,7 +38,9 @@ describe.skipIf(why !== undefined)(`what a mount shows${why === undefined ? '' :
   })
 
   test('an unreadable directory is EIO, and only there', async () => {
-    const encoded = await import('./support/folder-repository.ts').then(({ FolderRepository }) => new FolderRepository().addTree(join(source, 'bad'), 'bad'))
+    const encoded = await import('./support/folder-repository.ts').then(({ FolderRepository }) =>
+      new FolderRepository().addTree(join(source, 'bad'), 'bad'),
+    )
     const mount = await serve({ folder: source, broken: [encoded.objectId] })
     const listed = await run('ls', ['-R', mount.tree])
     expect(listed.stdout).toContain('one')
@@ -74,7 +72,14 @@ describe.skipIf(why !== undefined)(`what a mount shows${why === undefined ? '' :
     }
     const first = await inodes()
     expect(first.split('\n').length).toBeGreaterThan(9)
-    expect(new Set(first.trim().split('\n').map((line) => line.split(' ')[0])).size).toBe(first.trim().split('\n').length)
+    expect(
+      new Set(
+        first
+          .trim()
+          .split('\n')
+          .map((line) => line.split(' ')[0]),
+      ).size,
+    ).toBe(first.trim().split('\n').length)
     expect(await inodes()).toBe(first)
   })
 
@@ -82,7 +87,9 @@ describe.skipIf(why !== undefined)(`what a mount shows${why === undefined ? '' :
     const facts = unpackFixture('large-directory')
     try {
       const mount = await serve({ repository: facts.path, password: 'fixture-password' })
-      const count = (await run('sh', ['-c', `find '${mount.mountPoint}' -type f | wc -l; ls -f '${mount.mountPoint}'/*/*/latest/* | wc -l`])).stdout
+      const count = (
+        await run('sh', ['-c', `find '${mount.mountPoint}' -type f | wc -l; ls -f '${mount.mountPoint}'/*/*/latest/* | wc -l`])
+      ).stdout
       const [found] = count.trim().split('\n').map(Number)
       expect(found).toBeGreaterThanOrEqual(20_000)
       const names = (await run('sh', ['-c', `find '${mount.mountPoint}' -ls | awk '{print $NF}' | sort | uniq -d | wc -l`])).stdout
@@ -133,4 +140,3 @@ describe.skipIf(why !== undefined)(`what a mount shows${why === undefined ? '' :
     }
   })
 })
-

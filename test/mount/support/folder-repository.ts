@@ -57,7 +57,13 @@ export class FolderRepository {
     }
     if (!found.isDirectory()) return { ...base, type: 'f', sizeBytes: Number(found.size), objectId: this.addFile(path, Number(found.size)) }
     const entries = readdirSync(path).map((child) => this.addTree(join(path, child), child))
-    return { ...base, type: 'd', sizeBytes: 0, objectId: this.addObject('k', encodeDirectory(entries, emptySummary)), summary: emptySummary }
+    return {
+      ...base,
+      type: 'd',
+      sizeBytes: 0,
+      objectId: this.addObject('k', encodeDirectory(entries, emptySummary)),
+      summary: emptySummary,
+    }
   }
 
   addObject(prefix: string, bytes: Buffer): ObjectId {
