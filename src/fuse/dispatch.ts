@@ -45,14 +45,16 @@ export class Dispatcher implements ReplyBody {
   /** Never throws. */
   dispatch(request: Request): void {
     const opcode = this.table[request.opcode]
-    if (opcode === undefined) return this.fail(request, errno.ENOSYS)
-    if (this.operations[opcode.needs] === undefined)
-      return this.fail(request, opcode.writes && this.options.readOnly ? errno.EROFS : errno.ENOSYS)
+    if (opcode === undefined || this.operations[opcode.needs] === undefined) {
+      this.fail(request, opcode?.writes && this.options.readOnly ? errno.EROFS : errno.ENOSYS)
+      return
+    }
     let outcome: unknown
     try {
       outcome = opcode.call(this.operations, request)
     } catch (error) {
-      return this.failWith(request, opcode, error)
+      this.failWith(request, opcode, error)
+      return
     }
     if (outcome instanceof Promise) this.wait(request, opcode, outcome)
     else this.succeed(request, opcode, outcome)
@@ -103,7 +105,8 @@ export class Dispatcher implements ReplyBody {
       body = opcode.encode(outcome, this, request)
     } catch (error) {
       opcode.undo?.(this.operations, outcome, request)
-      return this.failWith(request, opcode, error)
+      this.failWith(request, opcode, error)
+      return
     }
     const bodyBytes = typeof body === 'number' ? body : body.length
     this.writeHeader(this.scratch, request, replyHeaderBytes + bodyBytes, 0)
@@ -116,7 +119,7 @@ export class Dispatcher implements ReplyBody {
 
   private failWith(request: Request, opcode: Opcode, error: unknown): void {
     const number = errnoOf(error)
-    if (number === errno.EIO || !(error instanceof FuseError)) this.options.report?.(opcode.name, error)
+    if (!(error instanceof FuseError)) this.options.report?.(opcode.name, error)
     this.fail(request, number)
   }
 

@@ -24,7 +24,7 @@ export function parseMountLine(line: string): MountEntry | undefined {
   const [, , device, , mountPoint] = before?.split(' ') ?? []
   const [type, source] = after?.split(' ') ?? []
   if (device === undefined || mountPoint === undefined || type === undefined || source === undefined) return undefined
-  return { device, mountPoint: unescape(mountPoint), type, source: unescape(source) }
+  return { device, mountPoint: unescaped(mountPoint), type, source: unescaped(source) }
 }
 
 /** The topmost mount at exactly this absolute path. */
@@ -33,7 +33,7 @@ export async function mountAt(path: string): Promise<MountEntry | undefined> {
 }
 
 /** Octal escapes of the kernel, then UTF-8. */
-function unescape(text: string): string {
+function unescaped(text: string): string {
   const bytes = text.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)))
   return Buffer.from(bytes, 'latin1').toString('utf8')
 }

@@ -82,14 +82,16 @@ export class KernelSession {
 
   private handle(bytes: Buffer, start: number, end: number): void {
     const code = bytes.readUInt32LE(start + 4)
-    if (code === op.forget) return this.forgetOne(bytes, start, end)
-    if (code === op.batchForget) return this.forgetMany(bytes, start, end)
-    let request: Request
-    try {
-      request = new Request(bytes, start, end)
-    } catch {
-      return this.refuse(bytes, start)
+    if (code === op.forget) this.forgetOne(bytes, start, end)
+    else if (code === op.batchForget) this.forgetMany(bytes, start, end)
+    else {
+      const request = requestAt(bytes, start, end)
+      if (request === undefined) this.refuse(bytes, start)
+      else this.handleRequest(code, request)
     }
+  }
+
+  private handleRequest(code: number, request: Request): void {
     if (this.options.trace !== undefined) this.options.trace(this.line(request))
     if (code === op.init) this.init(request)
     else if (code === op.interrupt) this.interrupt(request)
@@ -137,13 +139,18 @@ export class KernelSession {
 
   /** INIT (spec 08, 3.2): major 0, minor 4, max_readahead 8, flags 12, flags2 16. */
   private init(request: Request): void {
-    if (request.bodyBytes < 16) return this.reply(request, errno.EPROTO)
-    const major = request.u32(0)
-    if (major < protocolMajor) return this.reply(request, errno.EPROTO)
+    const major = request.bodyBytes < 16 ? 0 : request.u32(0)
+    if (major < protocolMajor) {
+      this.reply(request, errno.EPROTO)
+      return
+    }
     const body = Buffer.alloc(initOutBytes)
     body.writeUInt32LE(protocolMajor, 0)
     body.writeUInt32LE(protocolMinor, 4)
-    if (major > protocolMajor) return this.reply(request, 0, body) // the kernel asks again with our major
+    if (major > protocolMajor) {
+      this.reply(request, 0, body) // the kernel asks again with our major
+      return
+    }
     const offered = request.u32(12)
     this.minor = Math.min(request.u32(4), protocolMinor)
     this.flags = offered & wantedFlags
@@ -156,6 +163,15 @@ export class KernelSession {
     if (this.flags & initFlag.maxPages) body.writeUInt16LE(maxPages, 28)
     if (this.flags & initFlag.extended && request.bodyBytes >= 20) body.writeUInt32LE(request.u32(16) & wantedFlags2, 32)
     this.reply(request, 0, this.minor < 23 ? body.subarray(0, 24) : body)
+  }
+}
+
+/** Undefined for a request whose node ID no one can have handed out. */
+function requestAt(bytes: Buffer, start: number, end: number): Request | undefined {
+  try {
+    return new Request(bytes, start, end)
+  } catch {
+    return undefined
   }
 }
 

@@ -161,7 +161,7 @@ export class SnapshotOperations implements FuseOperations {
     await Promise.all(Array.from({ length: aheadParallel }, worker))
   }
 
-  readdir(caller: Caller, node: number, handle: number, offset: number, page: DirectoryPage): void {
+  readdir(_caller: Caller, _node: number, handle: number, offset: number, page: DirectoryPage): void {
     this.list(handle, offset, page, (table, row, cookie) => {
       table.attributes(row, this.attributes)
       return page.add(table.nameOf(row), cookie, this.attributes.inode, this.attributes.mode & fileKind.mask)
