@@ -47,7 +47,7 @@ static napi_value xattr_names(napi_env env, napi_callback_info info) {
   size_t argc = 1;
   napi_value argv[1], result;
   char path[max_path_bytes + 1], fixed[1024];
-  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc < 1 || !get_path(env, argv[0], path) || napi_create_array(env, &result) != napi_ok)
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || !get_path(env, argv[0], path) || napi_create_array(env, &result) != napi_ok)
     return NULL;
   char *names = fixed;
   ssize_t length = llistxattr(path, fixed, sizeof fixed);

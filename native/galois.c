@@ -94,6 +94,7 @@ static napi_value multiply(napi_env env, napi_callback_info info) {
     napi_throw_range_error(env, NULL, "galoisMultiply: the sizes do not fit together");
     return NULL;
   }
+  if (rows == 0 || shard_bytes == 0) return NULL;
   memset(out.data, 0, (size_t)rows * shard_bytes);
   for (uint32_t c = 0; c < columns; c++)
     for (uint32_t r = 0; r < rows; r++)
@@ -105,7 +106,7 @@ static napi_value checksum(napi_env env, napi_callback_info info) {
   size_t argc = 1;
   napi_value argv[1], result;
   bytes_t data;
-  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc < 1 || !get_bytes(env, argv[0], "data", &data)) return NULL;
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || !get_bytes(env, argv[0], "data", &data)) return NULL;
   napi_create_uint32(env, crc32c(data.data, data.length), &result);
   return result;
 }

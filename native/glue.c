@@ -68,9 +68,10 @@ static void end_job(napi_env env, napi_status status, void *data) {
     if (!value) failure = "the result could not be made";
   }
   if (failure) {
-    napi_value message, error;
+    napi_value code = NULL, message, error;
+    if (job->failure_code) napi_create_string_utf8(env, job->failure_code, NAPI_AUTO_LENGTH, &code);
     napi_create_string_utf8(env, failure, NAPI_AUTO_LENGTH, &message);
-    napi_create_error(env, NULL, message, &error);
+    napi_create_error(env, code, message, &error);
     napi_reject_deferred(env, job->deferred, error);
   } else {
     napi_resolve_deferred(env, job->deferred, value);

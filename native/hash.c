@@ -138,7 +138,7 @@ static napi_value digest_many(napi_env env, napi_callback_info info) {
   for (uint32_t i = 0; good && i < count; i++) {
     napi_value message;
     good = napi_get_element(env, argv[2], i, &message) == napi_ok && get_bytes(env, message, "message", &job->messages[i]);
-    if (good) napi_set_element(env, keep, i, message);
+    if (good) good = napi_set_element(env, keep, i, message) == napi_ok;
   }
   if (!good) {
     free(job);

@@ -23,13 +23,14 @@ void throw_errno(napi_env env, int error, const char *what, const char *path);
 bool export_function(napi_env env, napi_value exports, const char *name, napi_callback callback);
 
 /* A job on the thread pool that settles a promise. `run` works without touching JavaScript and leaves a static text in `failure`
- * when it fails; `finish` makes the value that the promise resolves to. `keep` is an object that must live until then. */
+ * when it fails, and in `failure_code` what the error's `code` is to be (may be NULL); `finish` makes the value that the promise resolves to. `keep` is an object that must live until then. */
 typedef struct job job_t;
 struct job {
   void (*run)(job_t *job);
   napi_value (*finish)(napi_env env, job_t *job);
   void (*release)(job_t *job);
   const char *failure;
+  const char *failure_code;
   napi_ref keep;
   napi_deferred deferred;
   napi_async_work work;

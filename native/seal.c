@@ -82,8 +82,10 @@ static void release_seal(job_t *job) { free(job); }
 
 /* Collects the arguments of a batch into the job; results are made here, on the main thread, and filled on the pool. */
 static bool fill_seal_job(napi_env env, seal_job_t *job, napi_value plains, napi_value identities, napi_value keep) {
-  napi_value results;
-  if (napi_create_array_with_length(env, job->count, &results) != napi_ok || napi_set_named_property(env, keep, "results", results) != napi_ok) return false;
+  napi_value results, inputs;
+  if (napi_create_array_with_length(env, job->count, &results) != napi_ok || napi_set_named_property(env, keep, "results", results) != napi_ok ||
+      napi_create_array_with_length(env, 2 * job->count, &inputs) != napi_ok || napi_set_named_property(env, keep, "inputs", inputs) != napi_ok)
+    return false;
   for (uint32_t i = 0; i < job->count; i++) {
     sealed_t *item = &job->items[i];
     napi_value plain, identity, sealed;
@@ -97,7 +99,10 @@ static bool fill_seal_job(napi_env env, seal_job_t *job, napi_value plains, napi
     }
     if (napi_create_buffer(env, item->plain.length + overhead_bytes, &out, &sealed) != napi_ok) return false;
     item->out = out;
-    napi_set_element(env, results, i, sealed);
+    /* Exactly what was read is kept alive: the caller may change its arrays at once. */
+    if (napi_set_element(env, results, i, sealed) != napi_ok || napi_set_element(env, inputs, 2 * i, plain) != napi_ok ||
+        napi_set_element(env, inputs, 2 * i + 1, identity) != napi_ok)
+      return false;
   }
   return true;
 }
@@ -125,15 +130,6 @@ static napi_value seal_many(napi_env env, napi_callback_info info) {
     return NULL;
   }
   napi_set_named_property(env, keep, "secret", argv[1]);
-  /* The arrays could be changed by the caller, their elements not be collected: a copy of each array is kept. */
-  napi_value copies;
-  napi_create_array_with_length(env, 2 * count, &copies);
-  for (uint32_t i = 0; i < count; i++) {
-    napi_value element;
-    if (napi_get_element(env, argv[2], i, &element) == napi_ok) napi_set_element(env, copies, 2 * i, element);
-    if (napi_get_element(env, argv[3], i, &element) == napi_ok) napi_set_element(env, copies, 2 * i + 1, element);
-  }
-  napi_set_named_property(env, keep, "inputs", copies);
   job->job.run = run_seal;
   job->job.finish = finish_seal;
   job->job.release = release_seal;
@@ -153,8 +149,13 @@ static void run_open(job_t *job) {
               ssl->ctx_ctrl(ctx, ctrl_set_iv_length, nonce_bytes, NULL) && ssl->decrypt_init(ctx, NULL, NULL, key, item->plain.data) &&
               ssl->decrypt_update(ctx, NULL, &produced, item->identity.data, (int)item->identity.length) &&
               ssl->decrypt_update(ctx, item->out, &produced, item->plain.data + nonce_bytes, (int)body) &&
-              ssl->ctx_ctrl(ctx, ctrl_set_tag, tag_bytes, tag) && ssl->decrypt_final(ctx, item->out + produced, &tail);
-  if (!good) job->failure = "the content does not decrypt";
+              ssl->ctx_ctrl(ctx, ctrl_set_tag, tag_bytes, tag);
+  if (!good) {
+    job->failure = "the decryption could not be carried out";
+  } else if (!ssl->decrypt_final(ctx, item->out + produced, &tail)) {
+    job->failure = "the content does not decrypt";
+    job->failure_code = "TAG_MISMATCH";
+  }
   if (ctx) ssl->ctx_free(ctx);
 }
 

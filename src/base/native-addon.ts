@@ -16,7 +16,7 @@ export interface NativeAddon {
   /** nonce(12) || ciphertext || tag(16) per plaintext, key derived from secret and identity (spec 01, 1.17). `cipher` 0 = AES-256-GCM,
    *  1 = ChaCha20-Poly1305. Results are views into one allocation. */
   sealMany(cipher: number, secret: Uint8Array, plains: readonly Uint8Array[], identities: readonly Uint8Array[]): Promise<Buffer[]>
-  /** Inverse for one; rejects when the tag does not match. */
+  /** Inverse for one; rejects with the code `TAG_MISMATCH` when the tag does not match. */
   open(cipher: number, secret: Uint8Array, sealed: Uint8Array, identity: Uint8Array): Promise<Buffer>
   /** zstd through libzstd.so.1; undefined where the library is missing. */
   readonly zstd:

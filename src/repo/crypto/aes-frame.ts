@@ -17,8 +17,10 @@ export function openAesFrame(key: Uint8Array, aad: Uint8Array, frame: Uint8Array
   const end = frame.length - tagBytes
   const decipher = createDecipheriv('aes-256-gcm', key, frame.subarray(0, nonceBytes), { authTagLength: tagBytes })
   decipher.setAAD(aad).setAuthTag(frame.subarray(end))
+  const plain = decipher.update(frame.subarray(nonceBytes, end))
   try {
-    return Buffer.concat([decipher.update(frame.subarray(nonceBytes, end)), decipher.final()])
+    decipher.final()
+    return plain
   } catch (cause) {
     throw new DecryptionError('the data does not decrypt: wrong key, or it is damaged', { cause })
   }

@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, createHmac, getCiphers, randomFillSync } from 'node:crypto'
+import { systemCode } from '#base/errors.ts'
 import { nativeAddon } from '#base/native.ts'
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
 import type { Cipher } from './algorithms.ts'
@@ -97,6 +98,8 @@ class ContentCipher implements Cipher {
     try {
       return await native.open(this.nativeNumber, this.secret, inner, identity)
     } catch (cause) {
+      // Memory that ran out, say, is no damage: nobody must go and repair what is whole.
+      if (systemCode(cause) !== 'TAG_MISMATCH') throw cause
       throw doesNotDecrypt(cause)
     }
   }
@@ -151,8 +154,9 @@ export const sealWithNoble: Seal = (key, nonce, plain, aad, out) => {
 /** Inverse of sealWithNoble. Throws DecryptionError. */
 export const openWithNoble: Open = (key, sealed, aad) => {
   if (sealed.length < overheadBytes) throw tooShort(sealed.length)
+  const cipher = chacha20poly1305(key, sealed.subarray(0, nonceBytes), aad)
   try {
-    const plain = chacha20poly1305(key, sealed.subarray(0, nonceBytes), aad).decrypt(sealed.subarray(nonceBytes))
+    const plain = cipher.decrypt(sealed.subarray(nonceBytes))
     return Buffer.from(plain.buffer, plain.byteOffset, plain.length)
   } catch (cause) {
     throw doesNotDecrypt(cause)

@@ -1,6 +1,7 @@
-import { goJson } from '#base/go-json.ts'
+import { messageOf } from '#base/errors.ts'
+import { goJson, parseLosslessJson } from '#base/go-json.ts'
 import { asObject, integerOf, stringOf } from '#base/json-read.ts'
-import { parseLosslessJson } from '#base/go-json.ts'
+import { DecryptionError } from '#repo/crypto/errors.ts'
 import { CorruptFormatError, InvalidFormatError } from './errors.ts'
 import { openWithFormatKey, sealWithFormatKey } from './format-blob.ts'
 import type { BlobRetention } from './repository-format.ts'
@@ -16,14 +17,24 @@ export function checkRetention({ mode, periodNs }: BlobRetention): void {
   if (mode !== '' && periodNs < 86_400_000_000_000n) throw new InvalidFormatError('the retention period must be at least 24 hours')
 }
 
-/** Reads `kopia.blobcfg`. Throws CorruptFormatError. Source: spec 01, 1.7. */
+/** Reads `kopia.blobcfg`. Throws CorruptFormatError when it does not decrypt or is not what it should be, also when it holds settings
+ *  that must not be. Source: spec 01, 1.7. */
 export function openBlobConfig(bytes: Uint8Array, formatKey: Uint8Array, uniqueId: Uint8Array): BlobRetention {
+  let plain: Buffer
   try {
-    const json = asObject(parseLosslessJson(openWithFormatKey(formatKey, uniqueId, bytes).toString('utf8')), blobConfigId)
-    const mode = stringOf(json, 'retentionMode', blobConfigId) as BlobRetention['mode']
-    return { mode, periodNs: integerOf(json, 'retentionPeriod', blobConfigId) }
+    plain = openWithFormatKey(formatKey, uniqueId, bytes)
   } catch (cause) {
-    throw new CorruptFormatError('kopia.blobcfg does not decrypt; it is damaged, or belongs to another password', { cause })
+    if (!(cause instanceof DecryptionError)) throw cause
+    throw new CorruptFormatError(`${blobConfigId} does not decrypt; it is damaged, or belongs to another password`, { cause })
+  }
+  try {
+    const json = asObject(parseLosslessJson(plain.toString('utf8')), blobConfigId)
+    const mode = stringOf(json, 'retentionMode', blobConfigId) as BlobRetention['mode']
+    const retention = { mode, periodNs: integerOf(json, 'retentionPeriod', blobConfigId) }
+    checkRetention(retention)
+    return retention
+  } catch (cause) {
+    throw new CorruptFormatError(`${blobConfigId} does not hold valid retention settings: ${messageOf(cause)}`, { cause })
   }
 }
 

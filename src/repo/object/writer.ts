@@ -139,8 +139,11 @@ export class SplittingWriter implements ObjectWriter {
   async #object(): Promise<ObjectId | ''> {
     await Promise.all(this.#inFlight)
     if (this.#failure) throw this.#failure.error
-    if (this.#ids.length < 2) return this.#ids[0] ?? ''
-    return writeIndex(this.context, new ChunkList(this.#lengths, this.#ids), this.options.prefix || 'x', this.options.metadataCompressor)
+    // A checkpoint does not stop the writing: chunks that have begun since then may be stored in any order, or not yet.
+    const gap = this.#lengths.findIndex((_, i) => this.#ids[i] === undefined)
+    const ids = gap < 0 ? this.#ids : this.#ids.slice(0, gap)
+    if (ids.length < 2) return ids[0] ?? ''
+    return writeIndex(this.context, new ChunkList(this.#lengths.slice(0, ids.length), ids), this.options.prefix || 'x', this.options.metadataCompressor)
   }
 }
 
