@@ -145,7 +145,10 @@ export function isGiven(line: ParsedLine, name: string): boolean {
 
 /** Values of all flags and arguments: from the line, the environment, the defaults, in this order (spec 06, 2.2 and 2.3).
  *  Throws UsageError for left-over words, repeated flags, bad values and missing required items. */
-export function bindValues(line: ParsedLine, env: Readonly<Record<string, string | undefined>>): Record<string, Value | readonly Value[] | undefined> {
+export function bindValues(
+  line: ParsedLine,
+  env: Readonly<Record<string, string | undefined>>,
+): Record<string, Value | readonly Value[] | undefined> {
   if (line.path.length === 0) throw new UsageError('command not specified')
   if (!isLeaf(line.at) || !line.command) throw new UsageError(`must select a subcommand of '${line.path.join(' ')}'`)
   const words = distribute(line.command.args, line.words)
@@ -182,7 +185,11 @@ function flagValue(flag: Flag, line: ParsedLine, env: Readonly<Record<string, st
   )
 }
 
-function valueOfTexts(item: Positional, given: readonly string[], env: Readonly<Record<string, string | undefined>>): Value | readonly Value[] | undefined {
+function valueOfTexts(
+  item: Positional,
+  given: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Value | readonly Value[] | undefined {
   let texts = given
   if (texts.length === 0) {
     const text = fromEnvironment(item, env)

@@ -13,7 +13,10 @@ export async function dispatch(
   let failure: { error: unknown } | undefined
   const parser = addCommands(newParser(), tree, path, async () => {
     try {
-      const leaf = path.reduce<Branch['children'][string] | undefined>((at, word) => (at && !isLeaf(at) ? at.children[word] : undefined), tree)
+      const leaf = path.reduce<Branch['children'][string] | undefined>(
+        (at, word) => (at && !isLeaf(at) ? at.children[word] : undefined),
+        tree,
+      )
       if (!leaf || !isLeaf(leaf)) throw new Error(`no command ${path.join(' ')}`)
       await (await leaf.load()).run(context, values)
     } catch (error) {
@@ -26,20 +29,14 @@ export async function dispatch(
 
 /** A yargs that neither prints nor exits nor rewrites words. */
 export function newParser(): Argv {
-  return yargs()
-    .scriptName('kura')
-    .exitProcess(false)
-    .help(false)
-    .version(false)
-    .locale('en')
-    .parserConfiguration({
-      'boolean-negation': false,
-      'camel-case-expansion': false,
-      'dot-notation': false,
-      'parse-numbers': false,
-      'parse-positional-numbers': false,
-      'short-option-groups': false,
-    })
+  return yargs().scriptName('kura').exitProcess(false).help(false).version(false).locale('en').parserConfiguration({
+    'boolean-negation': false,
+    'camel-case-expansion': false,
+    'dot-notation': false,
+    'parse-numbers': false,
+    'parse-positional-numbers': false,
+    'short-option-groups': false,
+  })
 }
 
 function addCommands(parser: Argv, branch: Branch, path: readonly string[], run: () => Promise<void>): Argv {

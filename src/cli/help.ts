@@ -9,11 +9,13 @@ import { root } from './tree.ts'
 
 /** Usage of the level that the line names, as yargs lays it out (spec 06, 2.4; the layout is a free choice). */
 export async function helpText(line: ParsedLine, host: Host, options: { readonly all: boolean }): Promise<string> {
-  const parser = newParser().wrap(widthOf(host)).updateStrings({
-    'Commands:': commandsTitle(line, options.all),
-    'Options:': 'Flags:',
-    'Positionals:': 'Args:',
-  })
+  const parser = newParser()
+    .wrap(widthOf(host))
+    .updateStrings({
+      'Commands:': commandsTitle(line, options.all),
+      'Options:': 'Flags:',
+      'Positionals:': 'Args:',
+    })
   parser.usage(usageOf(line))
   addFlags(parser, line.flags, options.all)
   for (const argument of line.command?.args ?? []) parser.positional(argument.name, positionalOptions(argument))

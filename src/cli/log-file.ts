@@ -1,9 +1,21 @@
-import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { dirname, extname, join, resolve } from 'node:path'
 import { messageOf } from '#base/errors.ts'
 import { logDirectory } from '#base/paths.ts'
 import type { GlobalValues } from './context.ts'
-import { type LogLevel, logLevels, type LogSink } from './log.ts'
+import { type LogLevel, type LogSink, logLevels } from './log.ts'
 
 const levelNames: Readonly<Record<LogLevel, string>> = { debug: 'DEBUG', info: 'INFO', warning: 'WARN', error: 'ERROR' }
 const cacheTag = 'Signature: 8a477f597d28d172789f06886806bc55\n# This file is a cache directory tag.\n'

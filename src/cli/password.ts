@@ -39,7 +39,8 @@ async function askUntilGiven(c: CommandContext, prompt: string): Promise<string>
 
 /** Keeps the password for later commands, or forgets an old one, as `--persist-credentials` says. */
 export async function rememberPassword(c: CommandContext, password: string): Promise<void> {
-  if (c.globals['use-keyring']) c.log.warning('This program cannot use the keyring: the password is saved in a file beside the configuration.')
+  if (c.globals['use-keyring'])
+    c.log.warning('This program cannot use the keyring: the password is saved in a file beside the configuration.')
   if (c.globals['persist-credentials']) await savePassword(c.configFile, password)
   else await deletePassword(c.configFile)
 }

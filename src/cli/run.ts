@@ -1,11 +1,11 @@
 import { UsageError } from '#base/errors.ts'
 import { bindValues, isGiven, isUsed, type ParsedLine, parseLine } from './argv.ts'
-import { ConsoleLog, Log, type LogSink } from './log.ts'
 import { exitStatus, failureLine, usageLine } from './exit.ts'
-import type { ConsoleLogOptions, LogLevel } from './log.ts'
 import type { CommandIo } from './io.ts'
-import { root } from './tree.ts'
+import type { ConsoleLogOptions, LogLevel } from './log.ts'
+import { ConsoleLog, Log, type LogSink } from './log.ts'
 import { isLeaf } from './node.ts'
+import { root } from './tree.ts'
 
 /** Where a command line runs. */
 export interface Host {

@@ -14,13 +14,26 @@ export const root: Branch = {
         stats: { describe: 'Count blobs by size', load: async () => (await import('./commands/blob/stats.ts')).stats },
       },
     },
+    cache: {
+      describe: 'Commands to manage the local cache',
+      hidden: true,
+      children: {
+        clear: { describe: 'Empty the cache', load: async () => (await import('./commands/cache/clear.ts')).clear },
+        info: { describe: 'Show what the cache holds', load: async () => (await import('./commands/cache/info.ts')).info },
+        set: { describe: 'Set limits of the cache', load: async () => (await import('./commands/cache/set.ts')).set },
+      },
+    },
     content: {
       describe: 'Commands to look at contents',
       aliases: ['contents'],
       hidden: true,
       children: {
         list: { describe: 'List contents', aliases: ['ls'], load: async () => (await import('./commands/content/list.ts')).list },
-        show: { describe: 'Show the bytes of contents', aliases: ['cat'], load: async () => (await import('./commands/content/show.ts')).show },
+        show: {
+          describe: 'Show the bytes of contents',
+          aliases: ['cat'],
+          load: async () => (await import('./commands/content/show.ts')).show,
+        },
         stats: { describe: 'Count contents by size', load: async () => (await import('./commands/content/stats.ts')).stats },
         verify: { describe: 'Check that contents can be read', load: async () => (await import('./commands/content/verify.ts')).verify },
       },
@@ -70,6 +83,8 @@ export const root: Branch = {
           load: async () => (await import('./commands/policy/delete.ts')).remove,
         },
         show: { describe: 'Show policies in force', aliases: ['get'], load: async () => (await import('./commands/policy/show.ts')).show },
+        set: { describe: 'Change policies', load: async () => (await import('./commands/policy/set.ts')).set },
+        edit: { describe: 'Change policies in an editor', load: async () => (await import('./commands/policy/edit.ts')).edit },
         export: { describe: 'Write policies as JSON', load: async () => (await import('./commands/policy/export.ts')).exportPolicies },
         import: { describe: 'Read policies from JSON', load: async () => (await import('./commands/policy/import.ts')).importPolicies },
       },
@@ -120,11 +135,15 @@ export const root: Branch = {
         },
       },
     },
+    restore: { describe: 'Restore a folder or file', load: async () => (await import('./commands/restore.ts')).restore },
     snapshot: {
       describe: 'Commands to manage snapshots',
       aliases: ['snap'],
       children: {
-        create: { describe: 'Create snapshots of folders or files', load: async () => (await import('./commands/snapshot/create.ts')).create },
+        create: {
+          describe: 'Create snapshots of folders or files',
+          load: async () => (await import('./commands/snapshot/create.ts')).create,
+        },
         delete: { describe: 'Delete snapshots', load: async () => (await import('./commands/snapshot/delete.ts')).remove },
         estimate: {
           describe: 'Estimate the size and time of a snapshot',
@@ -135,6 +154,7 @@ export const root: Branch = {
           load: async () => (await import('./commands/snapshot/expire.ts')).expire,
         },
         list: { describe: 'List snapshots', aliases: ['ls'], load: async () => (await import('./commands/snapshot/list.ts')).list },
+        restore: { describe: 'Restore a folder or file', load: async () => (await import('./commands/restore.ts')).restore },
         pin: { describe: 'Keep snapshots from expiring', load: async () => (await import('./commands/snapshot/pin.ts')).pin },
       },
     },

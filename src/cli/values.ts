@@ -51,7 +51,9 @@ function parseFloatText(text: string): number {
 }
 
 function parseInteger(text: string, least: bigint, most: bigint): number {
-  const m = /^([+-]?)(0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*|0[bB][01]+(?:_[01]+)*|0[oO][0-7]+(?:_[0-7]+)*|0[0-7]*|[1-9]\d*(?:_\d+)*)$/.exec(text)
+  const m = /^([+-]?)(0[xX][0-9a-fA-F]+(?:_[0-9a-fA-F]+)*|0[bB][01]+(?:_[01]+)*|0[oO][0-7]+(?:_[0-7]+)*|0[0-7]*|[1-9]\d*(?:_\d+)*)$/.exec(
+    text,
+  )
   if (!m) throw new UsageError(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`)
   const digits = (m[2] as string).replaceAll('_', '')
   const size = BigInt(/^0[0-7]+$/.test(digits) ? `0o${digits.slice(1)}` : digits)

@@ -20,7 +20,7 @@ export async function openFileDiff(c: CommandContext, repository: Repository, co
   if (!program) throw new CommandError('the diff command is empty')
   const folder = mkdtempSync(join(tmpdir(), 'kura-diff-'))
   const extract = async (side: string, path: string, entry: DirectoryEntry | undefined): Promise<string> => {
-    if (!entry || entry.type !== 'f' || entry.objectId === '') return '/dev/null'
+    if (entry?.type !== 'f' || entry.objectId === '') return '/dev/null'
     const names = path.split('/').filter((n) => n !== '.')
     if (!names.every(isSafeName)) throw new CommandError(`${path} has a name that cannot be written to a file`)
     const place = join(side, ...names)

@@ -1,11 +1,11 @@
+import { messageOf } from '#base/errors.ts'
+import type { CommandContext } from '#cli/context.ts'
 import { CommandError } from '#cli/exit.ts'
 import { defineCommand } from '#cli/flag.ts'
-import type { CommandContext } from '#cli/context.ts'
 import { modeText } from '#cli/print/mode.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import type { Repository } from '#repo/repository/repository.ts'
 import type { DirectoryEntry, DirectorySummary } from '#snapshot/model/directory-entry.ts'
-import { messageOf } from '#base/errors.ts'
 
 interface Listing {
   readonly c: CommandContext
@@ -62,7 +62,8 @@ async function listDirectory(listing: Listing, root: ObjectId, rootPrefix: strin
     }
     listing.c.io.out(entryLine(listing, level.prefix, entry))
     await listing.c.io.drained()
-    if (listing.recursive && entry.type === 'd' && entry.objectId !== '') open.push(await enter(entry.objectId, `${level.prefix}${entry.name}/`))
+    if (listing.recursive && entry.type === 'd' && entry.objectId !== '')
+      open.push(await enter(entry.objectId, `${level.prefix}${entry.name}/`))
   }
 
   async function enter(id: ObjectId, prefix: string) {

@@ -1,6 +1,6 @@
+import { messageOf } from '#base/errors.ts'
 import { CommandError } from '#cli/exit.ts'
 import { defineCommand } from '#cli/flag.ts'
-import { messageOf } from '#base/errors.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import type { Repository } from '#repo/repository/repository.ts'
 

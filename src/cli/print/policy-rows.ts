@@ -26,10 +26,7 @@ export function policyRows(merged: MergedPolicy, target: SourceInfo, sizes: Size
     metadataRows(p),
     [label('Splitter:'), row(p, '  Algorithm override:', p.policy.splitter.algorithm || '(repository default)', 'splitter.algorithm')],
     actionRows(p),
-    [
-      label('OS-level snapshot support:'),
-      row(p, '  Volume Shadow Copy:', shadowCopyText(p.policy), 'osSnapshots.volumeShadowCopy.enable'),
-    ],
+    [label('OS-level snapshot support:'), row(p, '  Volume Shadow Copy:', shadowCopyText(p.policy), 'osSnapshots.volumeShadowCopy.enable')],
     loggingRows(p),
   ]
   return groups.flatMap((group, i) => (i === 0 ? group : [label(''), ...group]))

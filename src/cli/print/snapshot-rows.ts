@@ -4,7 +4,7 @@ import { compactReasons } from '#snapshot/policy/retention.ts'
 import type { StorageUse } from '../commands/snapshot/storage-use.ts'
 import type { Painter } from './colors.ts'
 import { modeText } from './mode.ts'
-import { savedPercent, type SizePrinter } from './sizes.ts'
+import { type SizePrinter, savedPercent } from './sizes.ts'
 import type { TimePrinter } from './times.ts'
 
 /** A snapshot and the entry that its row is about. */

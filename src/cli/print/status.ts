@@ -16,9 +16,18 @@ export interface StatusFacts {
 }
 
 const secretKeys = new Set(
-  ['password', 'secretAccessKey', 'sessionToken', 'storageKey', 'sasToken', 'clientSecret', 'clientCert', 'key', 'keyData', 'credentials'].map(
-    (k) => k.toLowerCase(),
-  ),
+  [
+    'password',
+    'secretAccessKey',
+    'sessionToken',
+    'storageKey',
+    'sasToken',
+    'clientSecret',
+    'clientCert',
+    'key',
+    'keyData',
+    'credentials',
+  ].map((k) => k.toLowerCase()),
 )
 
 /** The same JSON with every secret replaced by one `*` per byte (spec 06, 11.2). */

@@ -32,7 +32,11 @@ export class TimePrinter {
   }
 }
 
-const iso = (ms: number): string => new Date(ms).toISOString().replace('T', ' ').replace(/^[+-]\d\d(?=\d{4})/, '')
+const iso = (ms: number): string =>
+  new Date(ms)
+    .toISOString()
+    .replace('T', ' ')
+    .replace(/^[+-]\d\d(?=\d{4})/, '')
 
 function split(ns: bigint): { ms: number; rest: bigint } {
   let ms = ns / 1_000_000n

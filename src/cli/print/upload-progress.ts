@@ -42,10 +42,7 @@ export class UploadProgress implements UploadObserver {
   /** Counts the source beside the upload, for the share that is done. An estimate that fails is no failure of the snapshot. */
   estimate(localPath: string, source: SourceInfo): void {
     void (async () => {
-      const [{ estimate }, { policyTreeFor }] = await Promise.all([
-        import('#snapshot/estimate.ts'),
-        import('#snapshot/policy/store.ts'),
-      ])
+      const [{ estimate }, { policyTreeFor }] = await Promise.all([import('#snapshot/estimate.ts'), import('#snapshot/policy/store.ts')])
       const policies = await policyTreeFor(this.repository, source)
       const found = await estimate(localPath, policies, { maxExamples: 0, signal: this.#stopEstimate.signal })
       this.#estimatedBytes = found.includedBytes

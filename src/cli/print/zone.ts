@@ -32,7 +32,9 @@ function localZone(env: Readonly<Record<string, string | undefined>>): Zone {
 
 function localName(): string {
   try {
-    return /zoneinfo\/(?:posix\/|right\/)?(.+)$/.exec(readlinkSync('/etc/localtime'))?.[1] ?? Intl.DateTimeFormat().resolvedOptions().timeZone
+    return (
+      /zoneinfo\/(?:posix\/|right\/)?(.+)$/.exec(readlinkSync('/etc/localtime'))?.[1] ?? Intl.DateTimeFormat().resolvedOptions().timeZone
+    )
   } catch {
     return Intl.DateTimeFormat().resolvedOptions().timeZone
   }
@@ -76,7 +78,14 @@ function abbreviations(name: string): ReadonlyMap<number, string> {
   try {
     const file = readFileSync(`/usr/share/zoneinfo/${name}`)
     if (file.toString('latin1', 0, 4) !== 'TZif') return names
-    const [, , , times, types, characters] = [20, 24, 28, 32, 36, 40].map((at) => file.readUInt32BE(at)) as [number, number, number, number, number, number]
+    const [, , , times, types, characters] = [20, 24, 28, 32, 36, 40].map((at) => file.readUInt32BE(at)) as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ]
     const indexes = file.subarray(44 + times * 4, 44 + times * 5)
     const table = 44 + times * 5
     const text = file.subarray(table + types * 6, table + types * 6 + characters)

@@ -1,7 +1,7 @@
 import { messageOf } from '#base/errors.ts'
 import { mapLimited } from '#base/limit.ts'
-import { CommandError } from '#cli/exit.ts'
 import type { CommandContext } from '#cli/context.ts'
+import { CommandError } from '#cli/exit.ts'
 import { contentRangeFlags, defineCommand } from '#cli/flag.ts'
 import type { ContentInfo } from '#repo/content/store.ts'
 import type { DirectRepository } from '#repo/repository/repository.ts'

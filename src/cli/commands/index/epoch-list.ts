@@ -1,5 +1,5 @@
-import { CommandError } from '#cli/exit.ts'
 import type { CommandContext } from '#cli/context.ts'
+import { CommandError } from '#cli/exit.ts'
 import { defineCommand } from '#cli/flag.ts'
 import { wholeSeconds } from '#cli/print/duration.ts'
 import { nsOfMs } from '#cli/print/times.ts'
@@ -16,7 +16,8 @@ export const epochList = defineCommand({
     if (marker) c.io.out(`Epoch Started  ${c.times.seconds(nsOfMs(marker.modifiedMs))}`)
     for (const [epoch, blobs] of [...state.uncompacted].sort(([a], [b]) => b - a)) if (blobs.length > 0) c.io.out(epochRow(c, epoch, blobs))
     for (const [epoch, blobs] of [...state.single].sort(([a], [b]) => b - a))
-      if (epoch >= state.firstAfterChain) c.io.out(`${epoch}: ${c.times.seconds(newest(blobs))} single-epoch ${blobs.length} blobs, ${c.sizes.bytes(totalOf(blobs))}`)
+      if (epoch >= state.firstAfterChain)
+        c.io.out(`${epoch}: ${c.times.seconds(newest(blobs))} single-epoch ${blobs.length} blobs, ${c.sizes.bytes(totalOf(blobs))}`)
     for (const { first, last, blobs } of state.ranges)
       c.io.out(`${first}-${last}: range, ${blobs.length} blobs, ${c.sizes.bytes(totalOf(blobs))}`)
   },

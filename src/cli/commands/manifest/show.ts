@@ -1,7 +1,7 @@
+import { messageOf } from '#base/errors.ts'
 import { goJsonIndented, type JsonValue, parseLosslessJson } from '#base/go-json.ts'
 import { CommandError } from '#cli/exit.ts'
 import { defineCommand } from '#cli/flag.ts'
-import { messageOf } from '#base/errors.ts'
 
 export const show = defineCommand({
   args: [{ name: 'item', type: 'string', repeated: true, required: true }],

@@ -1,8 +1,8 @@
-import { openSync, closeSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
+import { systemCode } from '#base/errors.ts'
 import { goJson, goJsonIndented, type JsonValue, sortedMap } from '#base/go-json.ts'
 import { CommandError } from '#cli/exit.ts'
 import { defineCommand } from '#cli/flag.ts'
-import { systemCode } from '#base/errors.ts'
 import { globalFlag, namedTargets, targetArgs } from './targets.ts'
 
 export const exportPolicies = defineCommand({
@@ -39,7 +39,10 @@ export const exportPolicies = defineCommand({
 })
 
 function writeNewFile(path: string, text: string, overwrite: boolean): void {
-  if (overwrite) return writeFileSync(path, text)
+  if (overwrite) {
+    writeFileSync(path, text)
+    return
+  }
   try {
     const descriptor = openSync(path, 'wx', 0o600)
     writeFileSync(descriptor, text)

@@ -20,7 +20,8 @@ export const importPolicies = defineCommand({
       import('#snapshot/model/source-text.ts'),
     ])
     const json = parseFirstJson((file ? readFileSync(file) : await c.io.readInput()).toString('utf8'))
-    if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new CommandError('unable to decode policies: not a JSON object')
+    if (typeof json !== 'object' || json === null || Array.isArray(json))
+      throw new CommandError('unable to decode policies: not a JSON object')
     const given = json as Readonly<Record<string, unknown>>
     await c.write(async (repository) => {
       const wanted = new Set((await namedTargets(c, repository, values)).map(formatSource))

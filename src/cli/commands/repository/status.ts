@@ -2,9 +2,9 @@ import type { JsonValue } from '#base/go-json.ts'
 import { goJsonIndented } from '#base/go-json.ts'
 import type { CommandContext } from '#cli/context.ts'
 import { defineCommand, jsonFlags } from '#cli/flag.ts'
+import { existingPassword } from '#cli/password.ts'
 import { printJson } from '#cli/print/json.ts'
 import { maskSecrets, statusJson, statusLines } from '#cli/print/status.ts'
-import { existingPassword } from '#cli/password.ts'
 import type { DirectRepository } from '#repo/repository/repository.ts'
 
 export const status = defineCommand({

@@ -4,17 +4,20 @@ import type { Flag, ValuesOf } from '#cli/flag.ts'
 import type { ConnectionInfo } from '#repo/blob/registry.ts'
 
 export const filesystemFlags = [
-    { name: 'path', type: 'string', required: true },
-    { name: 'owner-uid', type: 'string', placeholder: 'USER' },
-    { name: 'owner-gid', type: 'string', placeholder: 'GROUP' },
-    { name: 'file-mode', type: 'string', placeholder: 'MODE' },
-    { name: 'dir-mode', type: 'string', placeholder: 'MODE' },
-    { name: 'flat', type: 'bool' },
-    { name: 'list-parallelism', type: 'int', hidden: true },
+  { name: 'path', type: 'string', required: true },
+  { name: 'owner-uid', type: 'string', placeholder: 'USER' },
+  { name: 'owner-gid', type: 'string', placeholder: 'GROUP' },
+  { name: 'file-mode', type: 'string', placeholder: 'MODE' },
+  { name: 'dir-mode', type: 'string', placeholder: 'MODE' },
+  { name: 'flat', type: 'bool' },
+  { name: 'list-parallelism', type: 'int', hidden: true },
 ] as const satisfies readonly Flag[]
 
 /** ConnectionInfo of a filesystem storage. Text that is no number is ignored in the four numeric flags (spec 06, 11.1). */
-export async function filesystemConnection(values: ValuesOf<(typeof filesystemFlags)[number]>, formatVersion: number): Promise<ConnectionInfo> {
+export async function filesystemConnection(
+  values: ValuesOf<(typeof filesystemFlags)[number]>,
+  formatVersion: number,
+): Promise<ConnectionInfo> {
   const { filesystemOptions, formatFilesystemOptions } = await import('#repo/blob/filesystem-options.ts')
   const path = expandHome(values.path)
   if (!path.startsWith('/')) throw new UsageError('filesystem repository path must be absolute')

@@ -72,11 +72,13 @@ export const create = defineCommand({
 /** The parts of a request that are the same for every source. Throws CommandError. */
 function requestSettings(c: CommandContext, values: Values): Omit<CreateRequest, 'source' | 'localPath'> {
   const interval = values['checkpoint-interval']
-  if (interval !== undefined && interval > maxCheckpointNs) throw new CommandError('upload error: checkpoint interval cannot be greater than 45m0s')
+  if (interval !== undefined && interval > maxCheckpointNs)
+    throw new CommandError('upload error: checkpoint interval cannot be greater than 45m0s')
   if (Buffer.byteLength(values.description ?? '') > maxDescriptionBytes) throw new CommandError('description too long')
   const startNs = values['start-time'] === undefined ? undefined : parsePrintedTime(values['start-time'], 'start-time', c.times.zone)
   const endNs = values['end-time'] === undefined ? undefined : parsePrintedTime(values['end-time'], 'end-time', c.times.zone)
-  if (startNs !== undefined && endNs !== undefined && startNs > endNs) throw new CommandError('start time override cannot be after the end time override')
+  if (startNs !== undefined && endNs !== undefined && startNs > endNs)
+    throw new CommandError('start time override cannot be after the end time override')
   return {
     ...(values.parallel > 0 ? { parallel: values.parallel } : {}),
     ...(values['force-hash'] > 0 ? { forceHashPercent: values['force-hash'] } : {}),
@@ -104,7 +106,8 @@ async function wantedSources(repository: Repository, values: Values & { readonly
     localPath: resolve(path),
     isOverridden: recorded !== undefined,
   }))
-  if (values.all) for (const source of await allOwnSources(repository)) sources.push({ source, localPath: source.path, isOverridden: false })
+  if (values.all)
+    for (const source of await allOwnSources(repository)) sources.push({ source, localPath: source.path, isOverridden: false })
   if (sources.length === 0) throw new CommandError('no snapshot sources')
   return sources
 }

@@ -2,7 +2,7 @@ import type { JsonValue } from '#base/go-json.ts'
 import { parseLosslessJson } from '#base/go-json.ts'
 import type { CommandContext } from '#cli/context.ts'
 import { CommandError } from '#cli/exit.ts'
-import { defineCommand, jsonFlags, type Flag, type ValuesOf } from '#cli/flag.ts'
+import { defineCommand, type Flag, jsonFlags, type ValuesOf } from '#cli/flag.ts'
 import { JsonList } from '#cli/print/json.ts'
 import { type ListedSnapshot, type RowOptions, snapshotRows } from '#cli/print/snapshot-rows.ts'
 import type { Repository } from '#repo/repository/repository.ts'
@@ -12,19 +12,19 @@ import type { SourceInfo } from '#snapshot/model/source.ts'
 import type { StorageUse } from './storage-use.ts'
 
 const flags = [
-    { name: 'incomplete', short: 'i', type: 'bool' },
-    { name: 'human-readable', type: 'bool', default: 'true' },
-    { name: 'delta', short: 'd', type: 'bool' },
-    { name: 'manifest-id', short: 'm', type: 'bool' },
-    { name: 'retention', type: 'bool', default: 'true' },
-    { name: 'mtime', type: 'bool' },
-    { name: 'owner', type: 'bool' },
-    { name: 'show-identical', short: 'l', type: 'bool' },
-    { name: 'storage-stats', type: 'bool' },
-    { name: 'reverse', type: 'bool' },
-    { name: 'all', short: 'a', type: 'bool' },
-    { name: 'max-results', short: 'n', type: 'int' },
-    { name: 'tags', type: 'string', repeated: true },
+  { name: 'incomplete', short: 'i', type: 'bool' },
+  { name: 'human-readable', type: 'bool', default: 'true' },
+  { name: 'delta', short: 'd', type: 'bool' },
+  { name: 'manifest-id', short: 'm', type: 'bool' },
+  { name: 'retention', type: 'bool', default: 'true' },
+  { name: 'mtime', type: 'bool' },
+  { name: 'owner', type: 'bool' },
+  { name: 'show-identical', short: 'l', type: 'bool' },
+  { name: 'storage-stats', type: 'bool' },
+  { name: 'reverse', type: 'bool' },
+  { name: 'all', short: 'a', type: 'bool' },
+  { name: 'max-results', short: 'n', type: 'int' },
+  { name: 'tags', type: 'string', repeated: true },
   ...jsonFlags,
 ] as const satisfies readonly Flag[]
 
@@ -80,7 +80,11 @@ async function groupsOf(
   return groupBySource(found)
 }
 
-async function reasonsOf(repository: Repository, source: SourceInfo, snapshots: readonly Snapshot[]): Promise<Map<string, readonly string[]>> {
+async function reasonsOf(
+  repository: Repository,
+  source: SourceInfo,
+  snapshots: readonly Snapshot[],
+): Promise<Map<string, readonly string[]>> {
   const [{ applyRetention }, { effectivePolicy }] = await Promise.all([
     import('#snapshot/policy/retention.ts'),
     import('#snapshot/policy/store.ts'),
@@ -163,7 +167,12 @@ const rowOptions = (values: Values): RowOptions => ({
 async function nestedEntry(repository: Repository, snapshot: Snapshot, group: SourceInfo, wanted: SourceInfo | undefined) {
   const root = snapshot.rootEntry
   if (!root) return 'the snapshot has no root'
-  const names = wanted ? wanted.path.slice(group.path.length).split('/').filter((n) => n !== '') : []
+  const names = wanted
+    ? wanted.path
+        .slice(group.path.length)
+        .split('/')
+        .filter((n) => n !== '')
+    : []
   if (names.length === 0) return root
   const [{ descend }, { PathNotFoundError }] = await Promise.all([
     import('#snapshot/model/object-path.ts'),

@@ -1,7 +1,7 @@
+import { CommandError } from '#cli/exit.ts'
 import { isDirect, type Repository } from '#repo/repository/repository.ts'
 import type { Snapshot } from '#snapshot/model/snapshot.ts'
 import { walkTree } from '#snapshot/tree/repository-tree.ts'
-import { CommandError } from '#cli/exit.ts'
 
 /** What snapshots add to the storage (spec 06, section 15: U). */
 export interface StorageUse {

@@ -1,0 +1,101 @@
+import { availableParallelism } from 'node:os'
+import { resolve } from 'node:path'
+import { messageOf } from '#base/errors.ts'
+import type { CommandContext } from '#cli/context.ts'
+import { CommandError, SilentFailure } from '#cli/exit.ts'
+import { defineCommand } from '#cli/flag.ts'
+import { RestoreProgress, restoredLine } from '#cli/print/restore-progress.ts'
+import type { RestoreResult } from '#snapshot/restore/options.ts'
+import { type RestoreSource, resolveRestoreSource } from './restore-source.ts'
+
+const placeholderEnd = '.kopia-entry'
+const archiveEnd = /\.(zip|tar|tar\.gz|tgz)$/
+
+export const restore = defineCommand({
+  args: [{ name: 'sources', type: 'string', repeated: true, required: true }],
+  flags: [
+    { name: 'overwrite-directories', type: 'bool', default: 'true' },
+    { name: 'overwrite-files', type: 'bool', default: 'true' },
+    { name: 'overwrite-symlinks', type: 'bool', default: 'true' },
+    { name: 'write-sparse-files', type: 'bool' },
+    { name: 'consistent-attributes', type: 'bool', env: 'KOPIA_RESTORE_CONSISTENT_ATTRIBUTES' },
+    { name: 'mode', type: 'enum', values: ['auto', 'local'], default: 'auto' },
+    { name: 'parallel', type: 'int', default: '8' },
+    { name: 'skip-owners', type: 'bool' },
+    { name: 'skip-permissions', type: 'bool' },
+    { name: 'skip-times', type: 'bool' },
+    { name: 'ignore-permission-errors', type: 'bool', default: 'true' },
+    { name: 'write-files-atomically', type: 'bool' },
+    { name: 'ignore-errors', type: 'bool' },
+    { name: 'skip-existing', type: 'bool' },
+    { name: 'delete-extra', type: 'bool' },
+    { name: 'snapshot-time', type: 'string', default: 'latest' },
+    { name: 'flush-files', type: 'bool' },
+  ],
+  async run(c, values) {
+    const { source, target } = sourceAndTarget(values.sources)
+    if (values.mode === 'auto' && archiveEnd.test(target))
+      throw new CommandError(`this version cannot restore to an archive. Use --mode=local to restore to a folder named ${target}.`)
+    const parallel = values.parallel > 0 ? values.parallel : availableParallelism()
+    const repository = await c.open()
+    if (values.mode === 'auto') c.log.info(`Restoring to local filesystem (${target}) with parallelism=${parallel}...`)
+    const found = await resolveRestoreSource(repository, source, {
+      isInPlace: values.sources.length === 1,
+      snapshotTime: values['snapshot-time'],
+      consistent: values['consistent-attributes'],
+    })
+    announce(c, found)
+    const { restoreTree } = await import('#snapshot/restore/run.ts')
+    const progress = new RestoreProgress(c, repository.clock, values['ignore-errors'])
+    const result = await restoreTree({
+      repository,
+      root: found.entry,
+      target,
+      observer: progress,
+      signal: c.stop,
+      options: {
+        overwriteDirectories: values['overwrite-directories'],
+        overwriteFiles: values['overwrite-files'],
+        overwriteSymlinks: values['overwrite-symlinks'],
+        skipExisting: values['skip-existing'],
+        skipOwners: values['skip-owners'],
+        skipPermissions: values['skip-permissions'],
+        skipTimes: values['skip-times'],
+        ignorePermissionErrors: values['ignore-permission-errors'],
+        writeFilesAtomically: values['write-files-atomically'],
+        writeSparseFiles: values['write-sparse-files'],
+        flushFiles: values['flush-files'],
+        deleteExtra: values['delete-extra'],
+        parallel,
+      },
+    }).finally(() => progress.end())
+    finish(c, result, values['ignore-errors'])
+  },
+})
+
+/** What to restore and where to: the second is absolute (spec 06, 7.1). */
+function sourceAndTarget(words: readonly string[]): { readonly source: string; readonly target: string } {
+  if (words.some((w) => w.endsWith(placeholderEnd)))
+    throw new CommandError(`this version cannot expand the placeholders of a shallow restore (names that end in ${placeholderEnd})`)
+  const [source = '', target = source, ...more] = words
+  if (more.length > 0) throw new CommandError('restore takes a source and a target path, or one path that is both')
+  return { source, target: resolve(target) }
+}
+
+function announce(c: CommandContext, { origin }: RestoreSource): void {
+  if (!origin) return
+  const { sourceText, startNs, relativePath, objectId } = origin
+  c.log.info(
+    `Restoring from\n   Snapshot source: ${sourceText}\n   Snapshot time: ${c.times.seconds(startNs)}\n   Relative path: ${relativePath}\n   Object ID: ${objectId}`,
+  )
+}
+
+/** The closing line; failures that are not to be ignored make the command fail. Each has been printed. */
+function finish(c: CommandContext, result: RestoreResult, ignoreErrors: boolean): void {
+  c.log.info(`${restoredLine(result.counters, ignoreErrors ? result.failures.length : 0, c.sizes)}\n`)
+  if (ignoreErrors || result.failures.length === 0) return
+  const [first] = result.failures
+  if (result.failures.length === 1 && first) throw new CommandError(`error restoring: ${first.path}: ${messageOf(first.error)}`)
+  c.log.error(`error restoring: ${result.failures.length} entries could not be restored`)
+  throw new SilentFailure()
+}
