@@ -2,7 +2,7 @@ import { replyHeaderBytes } from './abi.ts'
 import type { Request } from './decode.ts'
 import { errno, errnoOf, FuseError } from './errno.ts'
 import type { Opcode, ReplyBody } from './opcodes.ts'
-import type { FuseOperations } from './operations.ts'
+import type { FuseOperations, Opened } from './operations.ts'
 import { readOpcodes } from './read-opcodes.ts'
 import { writeOpcodes } from './write-opcodes.ts'
 
@@ -11,6 +11,8 @@ export type SendReply = (header: Buffer, body: Uint8Array | undefined) => boolea
 
 export interface DispatchOptions {
   readonly readOnly: boolean
+  /** The kernel takes ENOSYS to OPEN for "never ask again". */
+  readonly mayLeaveOutOpen: () => boolean
   /** SETXATTR comes with the 16-byte header. */
   readonly extendedSetxattr: () => boolean
   readonly report?: ((operation: string, error: unknown) => void) | undefined
@@ -45,6 +47,10 @@ export class Dispatcher implements ReplyBody {
   /** Never throws. */
   dispatch(request: Request): void {
     const opcode = this.table[request.opcode]
+    if (opcode?.needs === 'open' && this.operations.open === undefined && !this.options.mayLeaveOutOpen()) {
+      this.succeed(request, opcode, { handle: 0, keepCache: true } satisfies Opened)
+      return
+    }
     if (opcode === undefined || this.operations[opcode.needs] === undefined) {
       this.fail(request, opcode?.writes && this.options.readOnly ? errno.EROFS : errno.ENOSYS)
       return

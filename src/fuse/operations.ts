@@ -105,6 +105,7 @@ export interface FuseOperations {
   /** The kernel has forgotten `count` lookups of the node. */
   forget?(node: number, count: number): void
   readlink?(caller: Caller, node: number): Reply<Uint8Array>
+  /** Left out of a read-only file system: the kernel opens without asking, keeps the pages, and `read` gets handle 0. */
   open?(caller: Caller, node: number, flags: number): Reply<Opened>
   /** At most `size` bytes; fewer only at the end of the file. */
   read?(caller: Caller, node: number, handle: number, offset: number, size: number): Reply<Uint8Array>

@@ -29,6 +29,7 @@ const wantedFlags =
   initFlag.bigWrites |
   initFlag.doReaddirPlus |
   initFlag.asyncDirect |
+  initFlag.noOpenSupport |
   initFlag.parallelDirectoryOperations |
   initFlag.abortError |
   initFlag.maxPages |
@@ -58,6 +59,7 @@ export class KernelSession {
     this.forget = (node, count) => operations.forget?.(node, count)
     this.dispatcher = new Dispatcher(operations, send, {
       readOnly: options.readOnly,
+      mayLeaveOutOpen: () => (this.flags & initFlag.noOpenSupport) !== 0,
       extendedSetxattr: () => (this.flags & initFlag.setxattrExtended) !== 0,
       report: options.report,
     })

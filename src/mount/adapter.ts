@@ -12,9 +12,9 @@ import type {
   Reply,
   Statistics,
 } from '#fuse/operations.ts'
-import type { FileReader, ReadPosition } from './file-reader.ts'
-import { startPosition } from './file-reader.ts'
+import type { FileReader } from './file-reader.ts'
 import { LiveTable } from './live-table.ts'
+import { SmallFileAhead } from './small-file-ahead.ts'
 import { StoredTable } from './stored-table.ts'
 import { emptyAttributes, nodeId, type RowList, type Table } from './table.ts'
 import type { Tables } from './tables.ts'
@@ -31,30 +31,29 @@ const maxLinkBytes = 4096
 /** Children of an opened directory that are read ahead, and how many at a time. */
 const aheadDirectories = 64
 const aheadParallel = 4
-const writeFlags = 3
 
 interface OpenDirectory {
   readonly table: Table
   readonly rows: RowList
 }
 
-interface OpenFile {
-  readonly position: ReadPosition
-}
-
-/** Snapshots as a read-only file system: the only place where the tables and the readers meet FUSE. */
+/** Snapshots as a read-only file system: the only place where the tables and the readers meet FUSE. Files are not opened: the kernel
+ *  is told once that it need not ask (spec 08, 3.8), which saves two of three requests for a small file. */
 export class SnapshotOperations implements FuseOperations {
-  private readonly files = new Map<number, OpenFile>()
   private readonly directories = new Map<number, OpenDirectory>()
   private nextHandle = 1
   private readonly attributes = emptyAttributes()
   private readonly entry = { node: 0, generation: 0, entrySeconds: 0, attributesSeconds: 0, attributes: this.attributes }
 
+  private readonly smallFiles: SmallFileAhead
+
   constructor(
     private readonly tables: Tables,
     private readonly reader: FileReader,
     private readonly options: AdapterOptions,
-  ) {}
+  ) {
+    this.smallFiles = new SmallFileAhead(reader)
+  }
 
   lookup(_caller: Caller, parent: number, name: ByteName): Reply<Entry> {
     const { table, row } = this.tables.locate(parent)
@@ -104,19 +103,10 @@ export class SnapshotOperations implements FuseOperations {
     if (target.kind !== 'link') throw new FuseError(errno.EINVAL)
     if (target.text !== undefined) return target.text
     if (target.objectId === '') throw this.broken('a symbolic link', new FuseError(errno.EIO, 'it has no object'))
-    return this.guard(`symbolic link ${target.objectId}`, this.reader.read(target.objectId, 0, maxLinkBytes, startPosition()))
+    return this.guard(`symbolic link ${target.objectId}`, this.reader.read(target.objectId, 0, maxLinkBytes))
   }
 
-  open(_caller: Caller, node: number, flags: number): Opened {
-    if ((flags & writeFlags) !== 0) throw new FuseError(errno.EROFS)
-    const { table, row } = this.tables.locate(node)
-    if (table.target(row).kind === 'directory') throw new FuseError(errno.EISDIR)
-    const handle = this.nextHandle++
-    this.files.set(handle, { position: startPosition() })
-    return { handle, keepCache: true, noFlush: true }
-  }
-
-  read(_caller: Caller, node: number, handle: number, offset: number, size: number): Reply<Uint8Array> {
+  read(_caller: Caller, node: number, _handle: number, offset: number, size: number): Reply<Uint8Array> {
     const { table, row } = this.tables.locate(node)
     const target = table.target(row)
     if (target.kind !== 'file') throw new FuseError(errno.EISDIR)
@@ -124,12 +114,9 @@ export class SnapshotOperations implements FuseOperations {
       if (target.sizeBytes === 0) return new Uint8Array(0)
       throw this.broken('a file', new FuseError(errno.EIO, 'its content is not in the snapshot'))
     }
-    const position = this.files.get(handle)?.position ?? startPosition()
-    return this.guard(`object ${target.objectId}`, this.reader.read(target.objectId, offset, size, position))
-  }
-
-  release(_node: number, handle: number): void {
-    this.files.delete(handle)
+    const reply = this.guard(`object ${target.objectId}`, this.reader.read(target.objectId, offset, size))
+    if (offset === 0 && table instanceof StoredTable) this.smallFiles.visited(table, row)
+    return reply
   }
 
   opendir(_caller: Caller, node: number): Reply<Opened> {

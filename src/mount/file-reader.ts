@@ -12,12 +12,17 @@ const openObjects = 256
 /** A reader that moves forward gets this much ahead, doubled at each step up to the maximum. */
 const firstAheadBytes = 4 << 20
 const maxAheadBytes = 24 << 20
+/** A first read this long is taken for the first of many. */
+const eagerBytes = 1 << 20
 /** Reads of one reader overtake each other by the kernel's own read-ahead. */
 const slackBytes = 4 << 20
 const nothing = new Uint8Array(0)
 
-/** Where a reader of one open file is. */
-export interface ReadPosition {
+/** Readers of one object that are told apart by where they are. */
+const readersPerObject = 4
+
+/** Where a reader of an object is. */
+interface ReadPosition {
   /** End of the last read. */
   next: number
   aheadBytes: number
@@ -25,11 +30,10 @@ export interface ReadPosition {
   aheadTo: number
 }
 
-export const startPosition = (): ReadPosition => ({ next: 0, aheadBytes: 0, aheadTo: 0 })
-
 /** Reads ranges of objects through the segment cache, with read-ahead for readers that move forward. */
 export class FileReader {
   private readonly indirect = new LRUCache<ObjectId, Promise<ObjectSegments>>({ max: openObjects })
+  private readonly positions = new LRUCache<ObjectId, ReadPosition[]>({ max: openObjects })
 
   constructor(
     private readonly objects: ObjectManager,
@@ -39,13 +43,18 @@ export class FileReader {
 
   /** Bytes [offset, offset + size) of the object, fewer at its end: at once when they are in memory, else a promise. The result is a view
    *  that must not be changed. Rejects with what reading the object throws, or FuseError(ETIMEDOUT). */
-  read(id: ObjectId, offset: number, size: number, position: ReadPosition): Reply<Uint8Array> {
+  read(id: ObjectId, offset: number, size: number): Reply<Uint8Array> {
     if (!isIndirect(id)) {
       const whole = this.cache.peek(wholeKey(id))
       if (whole !== undefined) return whole.subarray(offset, offset + size)
       return this.bounded(id, this.loadWhole(id)).then((bytes) => bytes.subarray(offset, offset + size))
     }
-    return this.bounded(id, this.readIndirect(id, offset, size, position))
+    return this.bounded(id, this.readIndirect(id, offset, size))
+  }
+
+  /** Loads an object of one part ahead of use. False when there is no room for more on its way. */
+  aheadWhole(id: ObjectId, sizeBytes: number): boolean {
+    return isIndirect(id) || this.cache.ahead(wholeKey(id), sizeBytes, () => this.readWhole(id))
   }
 
   private bounded<T>(id: ObjectId, work: Promise<T>): Promise<T> {
@@ -53,10 +62,12 @@ export class FileReader {
   }
 
   private loadWhole(id: ObjectId): Promise<Uint8Array> {
-    return this.cache.get(wholeKey(id), async () => {
-      const segments = await openSegments(this.objects, id)
-      return segments.sizeBytes === 0 ? nothing : segments.load(0, segments.segmentAt(0).end)
-    })
+    return this.cache.get(wholeKey(id), () => this.readWhole(id))
+  }
+
+  private async readWhole(id: ObjectId): Promise<Uint8Array> {
+    const segments = await openSegments(this.objects, id)
+    return segments.sizeBytes === 0 ? nothing : segments.load(0, segments.segmentAt(0).end)
   }
 
   private open(id: ObjectId): Promise<ObjectSegments> {
@@ -68,12 +79,12 @@ export class FileReader {
     return opening
   }
 
-  private async readIndirect(id: ObjectId, offset: number, size: number, position: ReadPosition): Promise<Uint8Array> {
+  private async readIndirect(id: ObjectId, offset: number, size: number): Promise<Uint8Array> {
     const object = await this.open(id)
     const end = Math.min(offset + size, object.sizeBytes)
     if (offset >= end) return nothing
     const own = this.segment(id, object, offset)
-    this.readAhead(id, object, offset, end, position)
+    this.readAhead(id, object, offset, end)
     const first = await own
     if (end <= first.end) return first.bytes.subarray(offset - first.start, end - first.start)
     const out = Buffer.allocUnsafe(end - offset)
@@ -96,24 +107,36 @@ export class FileReader {
   }
 
   /** Asks for what a forward reader wants next. */
-  private readAhead(id: ObjectId, object: ObjectSegments, offset: number, end: number, position: ReadPosition): void {
-    const isForward = offset >= position.next - slackBytes && offset <= position.next + slackBytes
-    if (!isForward) {
-      position.aheadBytes = 0
-      position.aheadTo = 0
-      position.next = end
+  private readAhead(id: ObjectId, object: ObjectSegments, offset: number, end: number): void {
+    const position = this.positionAt(id, offset)
+    const isFirst = position.next === offset && position.aheadTo === 0
+    position.next = Math.max(position.next, end)
+    // The first read of a reader says nothing yet, unless it begins at the beginning and is long.
+    if (isFirst && end - offset < eagerBytes) {
+      position.aheadTo = end
       return
     }
-    // The first read of a file says nothing yet.
-    if (position.next > 0)
-      position.aheadBytes = Math.min(Math.max(firstAheadBytes, position.aheadBytes * 2), maxAheadBytes, this.cache.maxBytes / 4)
-    position.next = Math.max(position.next, end)
+    position.aheadBytes = Math.min(Math.max(firstAheadBytes, position.aheadBytes * 2), maxAheadBytes, this.cache.maxBytes / 4)
     const limit = Math.min(position.next + position.aheadBytes, object.sizeBytes)
     for (let at = Math.max(offset, position.aheadTo); at < limit; ) {
       const { start, end: segmentEnd } = object.segmentAt(at)
       if (!this.cache.ahead(segmentKey(id, start), segmentEnd - start, () => object.load(start, segmentEnd))) return
       position.aheadTo = at = segmentEnd
     }
+  }
+
+  /** The reader that this read continues, or a new one in place of the one that was longest idle. */
+  private positionAt(id: ObjectId, offset: number): ReadPosition {
+    let known = this.positions.get(id)
+    if (known === undefined) {
+      known = []
+      this.positions.set(id, known)
+    }
+    const at = known.findIndex((p) => offset >= p.next - slackBytes && offset <= p.next + slackBytes)
+    if (at < 0 && known.length >= readersPerObject) known.shift()
+    const position = (at < 0 ? undefined : known.splice(at, 1)[0]) ?? { next: offset, aheadBytes: 0, aheadTo: 0 }
+    known.push(position)
+    return position
   }
 }
 
