@@ -17,7 +17,7 @@ export async function helpText(line: ParsedLine, host: Host, options: { readonly
       'Positionals:': 'Args:',
     })
   parser.usage(usageOf(line))
-  addFlags(parser, line.flags, options.all)
+  addFlags(parser, line.flags)
   for (const argument of line.command?.args ?? []) parser.positional(argument.name, positionalOptions(argument))
   if (!isLeaf(line.at)) addChildren(parser, line.at, '', options.all)
   return `${await parser.getHelp()}\n`
@@ -56,14 +56,12 @@ const argumentText = (argument: Positional): string => {
   return argument.required ? text : `[${text}]`
 }
 
-function addFlags(parser: Argv, flags: readonly Flag[], all: boolean): void {
+function addFlags(parser: Argv, flags: readonly Flag[]): void {
   for (const flag of flags) {
-    if (flag.hidden && !all) continue
-    const hidden = flag.hidden === true
+    if (flag.hidden) continue
     const variable = flag.env === undefined ? '' : ` ($${flag.env})`
     const options: Options = {
       describe: `${describeFlag(flag)}${flag.repeated ? ' ...' : ''}${variable}`.trim(),
-      hidden,
       ...(flag.type === 'bool' ? { boolean: true } : { string: true, requiresArg: true }),
       ...(flag.short === undefined ? {} : { alias: flag.short }),
       ...(flag.values === undefined ? {} : { choices: flag.values }),

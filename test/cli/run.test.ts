@@ -29,13 +29,17 @@ describe('the command line', () => {
     expect(out).not.toContain('kura blob')
   })
 
-  test('help of a command names its flags, hidden ones only in full', async () => {
+  test('help of a command names its flags, not the hidden ones', async () => {
     const help = await kura('snapshot', 'list', '--help')
     expect(help.status).toBe(0)
     expect(help.out).toContain('--max-results')
     expect(help.out).not.toContain('--json-indent')
     expect((await kura('help', 'snapshot', 'list')).out).toBe(help.out)
-    expect((await kura('snapshot', 'list', '--help-full')).out).toContain('--json-indent')
+  })
+
+  test('--help-full also lists the commands of hidden groups', async () => {
+    expect((await kura('--help-full')).out).toContain('kura blob list')
+    expect((await kura('--help')).out).not.toContain('kura blob list')
   })
 
   test('--help wins over what is missing, not over what is wrong', async () => {

@@ -1,0 +1,282 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { runLine } from '#cli/run.ts'
+import { scratchFolders } from '../support/scratch.ts'
+import { CapturedIo } from './captured-io.ts'
+
+const scratch = scratchFolders()
+let home: string
+let env: Record<string, string>
+
+async function kura(
+  words: string[],
+  change: { env?: Record<string, string>; answers?: string[]; input?: string; terminal?: boolean } = {},
+) {
+  const io = new CapturedIo()
+  io.answers.push(...(change.answers ?? []))
+  io.input = Buffer.from(change.input ?? '')
+  io.outIsTerminal = change.terminal ?? false
+  const status = await runLine(words, { io, env: { ...env, ...change.env } })
+  return { status, out: io.output, err: io.errors }
+}
+
+async function ok(...words: string[]): Promise<{ out: string; err: string }> {
+  const run = await kura(words)
+  expect(run.err.includes('internal error') ? run.err : run.status, words.join(' ')).toBe(0)
+  return run
+}
+
+const configFile = (): string => env['KOPIA_CONFIG_PATH'] as string
+
+beforeAll(async () => {
+  home = scratch()
+  env = {
+    KOPIA_CONFIG_PATH: join(home, 'config', 'repository.config'),
+    KOPIA_PASSWORD: ' secret ',
+    KOPIA_LOG_DIR: join(home, 'logs'),
+    TZ: 'UTC',
+  }
+  mkdirSync(join(home, 'docs', 'sub'), { recursive: true })
+  writeFileSync(join(home, 'docs', 'sub', 'one.txt'), 'one\n')
+  writeFileSync(join(home, 'docs', 'two.txt'), 'two two\n')
+  symlinkSync('two.txt', join(home, 'docs', 'link'))
+  const flags = ['--override-username=ann', '--override-hostname=pc', `--cache-directory=${join(home, 'cache')}`]
+  const { out, err } = await ok('repo', 'create', 'filesystem', `--path=${join(home, 'repository')}`, ...flags)
+  expect(out).toMatch(/^Retention:\n {2}Annual snapshots: +3 {3}\(defined for this target\)\n/)
+  expect(out).toContain('\n$ kopia repository validate-provider\n')
+  expect(err).toContain('block hash:          BLAKE2B-256-128\n')
+})
+
+describe('a new repository', () => {
+  test('has the global policy, a maintenance owner, the saved password and the state of the update check', async () => {
+    expect((await ok('manifest', 'list')).out.trimEnd().split('\n')).toHaveLength(2)
+    expect(JSON.parse((await ok('policy', 'list', '--json')).out)).toMatchObject([{ target: { host: '', userName: '', path: '' } }])
+    expect((await ok('manifest', 'list', '--filter=type:maintenance', '--json')).out).toContain('"type":"maintenance"')
+    expect(readFileSync(`${configFile()}.kopia-password`, 'utf8')).toBe(Buffer.from('secret').toString('base64'))
+    expect(statSync(`${configFile()}.kopia-password`).mode & 0o777).toBe(0o600)
+    expect(Object.keys(JSON.parse(readFileSync(`${configFile()}.update-info.json`, 'utf8')) as object)[0]).toBe('nextCheckTimestamp')
+  })
+
+  test('is not made over another one', async () => {
+    const run = await kura(['repository', 'create', 'filesystem', `--path=${join(home, 'repository')}`, '--create-only'])
+    expect(run).toMatchObject({ status: 1, out: '' })
+    expect(run.err).toContain('found existing data in storage location')
+  })
+
+  test('needs an absolute path', async () => {
+    expect((await kura(['repository', 'create', 'filesystem', '--path=relative'])).status).toBe(1)
+  })
+})
+
+describe('the password', () => {
+  test('is taken from the file when not given', async () => {
+    expect((await kura(['snapshot', 'list'], { env: { KOPIA_PASSWORD: '' } })).status).toBe(0)
+  })
+
+  test('is asked for when not saved; an empty answer repeats the prompt', async () => {
+    const words = ['snapshot', 'list', '--no-persist-credentials']
+    const run = await kura(words, { env: { KOPIA_PASSWORD: '' }, answers: ['', 'secret'] })
+    expect(run).toMatchObject({ status: 0, out: 'Enter password to open repository: '.repeat(2) })
+    const never = await kura(words, { env: { KOPIA_PASSWORD: '' }, answers: ['', '', '', '', ''] })
+    expect(never.status).toBe(1)
+  })
+
+  test('when wrong leaves the line that scripts look for', async () => {
+    const run = await kura(['snapshot', 'list', '-p', 'wrong'])
+    expect(run.status).toBe(1)
+    expect(run.err).toMatch(/^failed to open repository: .*password.*\nopen repository: .*\n$/)
+    expect(run.err).not.toContain('wrong\n')
+  })
+})
+
+describe('snapshots', () => {
+  test('are created, listed, shown, restored and deleted', async () => {
+    const docs = join(home, 'docs')
+    const created = await ok('snapshot', 'create', docs, '--tags=k:v:w', '--pin=p', '--description=d')
+    expect(created.out).toBe('')
+    const [, root = '', id = ''] = /Created snapshot with root (\S+) and ID (\S+) in \S+\n/.exec(created.err) ?? []
+    expect(created.err).toMatch(new RegExp(`^Snapshotting ann@pc:${docs} ...\n`))
+
+    const listed = (await ok('snap', 'ls', '-l', '--manifest-id')).out.split('\n')
+    expect(listed[0]).toBe(`ann@pc:${docs}`)
+    const fields = (listed[1] as string).slice(2).split(' ')
+    expect([fields[3], fields[4], fields[5], fields[7]]).toEqual([root, '12', 'B', `manifest:${id}`])
+    expect(listed[1]).toMatch(/files:2 dirs:2 \(latest-1,.*\) pins:p$/)
+
+    const [json] = JSON.parse((await ok('snapshot', 'list', '--json')).out) as [Record<string, unknown>]
+    expect(json).toMatchObject({ id, description: 'd', tags: { 'tag:k': 'v:w' }, pins: ['p'] })
+    expect(Object.keys(json).at(-1)).toBe('retentionReason')
+
+    expect((await ok('ls', '-r', id)).out.split('\n').sort()).toEqual(
+      ['', `${id}/link`, `${id}/sub/`, `${id}/sub/one.txt`, `${id}/two.txt`].sort(),
+    )
+    expect((await ok('show', `${root}/sub/one.txt`)).out).toBe('one\n')
+
+    const target = join(home, 'restored')
+    expect((await ok('restore', id, target)).err).toMatch(/Restored 2 files, 2 directories and 1 symbolic links \(12 B\)\.\n/)
+    expect(readFileSync(join(target, 'sub', 'one.txt'), 'utf8')).toBe('one\n')
+    expect((await ok('restore', id, target, '--skip-existing')).err).toMatch(/Restored (\d+) files.*skipped (\d+) /)
+    expect((await ok('restore', docs, join(home, 'by-path'))).err).toContain(`   Snapshot source: ann@pc:${docs}\n`)
+    const refused = await kura(['restore', id, target, '--no-overwrite-files'])
+    expect(refused).toMatchObject({ status: 1, out: '' })
+    expect(refused.err).toContain('two.txt')
+
+    expect((await ok('snapshot', 'delete', id)).err).toContain('Would delete snapshot')
+    await ok('snapshot', 'delete', id, '--delete')
+    expect((await ok('snapshot', 'list')).out).toBe('')
+  })
+
+  test('are printed as JSON without statistics, on one line', async () => {
+    const { out } = await ok('snapshot', 'create', '--json', join(home, 'docs'))
+    expect(out.endsWith('}\n')).toBe(true)
+    expect(out.trimEnd()).not.toContain('\n')
+    expect(Object.keys(JSON.parse(out) as object)).toEqual(['id', 'source', 'description', 'startTime', 'endTime', 'rootEntry'])
+  })
+
+  test('leave stderr empty when all is well and only warnings are wanted', async () => {
+    expect((await ok('snapshot', 'create', '--log-level=warning', '--no-progress', join(home, 'docs'))).err).toBe('')
+  })
+
+  test('show progress with the words that scripts look for', async () => {
+    const run = await kura(['snapshot', 'create', '--progress', join(home, 'docs')])
+    expect(run.err).toMatch(/\r \* 0 hashing, .* hashed .*uploaded .*\n/)
+  })
+
+  test.each([
+    [['snapshot', 'create', '/no/such/path'], 'no such file or directory'],
+    [['snapshot', 'create'], 'no snapshot sources'],
+    [['snapshot', 'create', '--all', '/'], 'cannot use --all'],
+    [['snapshot', 'create', '/', '--start-time=nonsense'], 'start-time'],
+    [['snapshot', 'create', '/', '--start-time=2024-01-02 00:00:00 UTC', '--end-time=2024-01-01 00:00:00 UTC'], 'start time'],
+    [['snapshot', 'create', '/', '--checkpoint-interval=46m'], '45m0s'],
+    [['snapshot', 'create', '/', '--tags=nocolon'], 'invalid tag format'],
+    [['snapshot', 'delete', '0123456789abcdef0123456789abcdef'], 'no snapshots matched'],
+    [['snapshot', 'pin', '0123456789abcdef0123456789abcdef'], 'must specify --add and/or --remove'],
+    [['snapshot', 'estimate', '/etc/passwd'], 'must be a directory'],
+    [['restore', 'a.kopia-entry', 'b'], 'placeholders'],
+    [['restore', 'k00', '/tmp/x.tar.gz'], 'archive'],
+  ])('%j fails', async (words, message) => {
+    const run = await kura(words)
+    expect(run).toMatchObject({ status: 1, out: '' })
+    expect(run.err).toContain(message)
+    expect(run.err).not.toContain('internal error')
+  })
+})
+
+describe('policies', () => {
+  test('are set, exported, imported and deleted', async () => {
+    const target = 'ann@pc:/data'
+    const { out, err } = await ok(
+      'policy',
+      'set',
+      '--keep-daily=5',
+      '--add-ignore=*.b',
+      '--add-ignore=*.a',
+      '--snapshot-time=18:45,6:30',
+      target,
+    )
+    expect(out).toBe('')
+    expect(err).toMatch(/^Setting policy for ann@pc:\/data\n( - .*\n)+$/)
+    const exported = (await ok('policy', 'export', target)).out
+    expect(JSON.parse(exported)).toMatchObject({
+      [target]: {
+        retention: { keepDaily: 5 },
+        files: { ignore: ['*.a', '*.b'] },
+        scheduling: {
+          timeOfDay: [
+            { hour: 6, min: 30 },
+            { hour: 18, min: 45 },
+          ],
+        },
+      },
+    })
+    await ok('policy', 'delete', target)
+    expect((await kura(['policy', 'export', target])).status).toBe(1)
+    expect((await kura(['policy', 'import'], { input: exported })).status).toBe(0)
+    expect((await ok('policy', 'export', target)).out).toBe(exported)
+    expect((await kura(['policy', 'import'], { input: '{"(global)":{"retention":{"keepMillennial":1}}}' })).status).toBe(1)
+  })
+
+  test('are manual until scheduled again', async () => {
+    const target = 'ann@pc:/manual'
+    await ok('policy', 'set', '--manual', target)
+    expect((await ok('policy', 'show', target)).out).toContain('Manual snapshot:                      true   (defined for this target)')
+    await ok('policy', 'set', '--keep-latest=1', target)
+    expect((await ok('policy', 'show', target)).out).toContain('Manual snapshot:                     false')
+  })
+
+  test.each([
+    [['--keep-latest=x'], 'invalid syntax'],
+    [['--manual', '--snapshot-interval=1h'], 'cannot set manual field when scheduling snapshots'],
+    [['--snapshot-time-crontab=x'], 'invalid cron expression'],
+    [['--snapshot-time=25:00'], 'unable to parse time of day'],
+    [['--log-dir-ignored=11'], 'between 0 and 10'],
+    [['--compression=lz4'], 'lz4'],
+    [[], 'no changes specified'],
+  ])('policy set %j fails', async (flags, message) => {
+    const run = await kura(['policy', 'set', '--global', ...flags])
+    expect(run).toMatchObject({ status: 1, out: '' })
+    expect(run.err).toContain(message)
+  })
+
+  test('need exactly one kind of target', async () => {
+    expect((await kura(['policy', 'show'])).err).toContain('--global')
+    expect((await kura(['policy', 'show', '--global', 'x@y'])).err).toContain('--global')
+  })
+})
+
+describe('connections', () => {
+  test('can be made again by a token, which replaces the old one', async () => {
+    const { out } = await ok('repository', 'status', '-t', '-s')
+    const token = /^\$ kopia repository connect from-config --token (\S+)$/m.exec(out)?.[1] as string
+    await ok('repository', 'disconnect')
+    expect([
+      existsSync(configFile()),
+      existsSync(`${configFile()}.kopia-password`),
+      existsSync(`${configFile()}.update-info.json`),
+    ]).toEqual([false, false, false])
+    expect((await kura(['snapshot', 'list'])).err).toMatch(/^open repository: repository is not connected/)
+    expect((await kura(['repository', 'disconnect'])).status).toBe(1)
+    const run = await kura(['repository', 'connect', 'from-config', '--token-stdin', '--no-check-for-updates'], {
+      input: `${token}\n`,
+      env: { KOPIA_PASSWORD: 'not this one' },
+    })
+    expect(run).toMatchObject({ status: 0, err: 'Connected to repository.\n' })
+    expect(existsSync(`${configFile()}.update-info.json`)).toBe(false)
+  })
+
+  test('fail by name', async () => {
+    expect((await kura(['repository', 'connect', 'from-config'])).err).toContain(
+      'one of --file, --token-file, --token-stdin or --token must be provided',
+    )
+    expect((await kura(['repository', 'connect', 'from-config', '--token=12'])).err).toContain(
+      "can't connect to storage: invalid token: unable to decode token",
+    )
+    expect((await kura(['repository', 'connect', 'from-config', '--token-file=/no/such'])).err).toContain(
+      "can't connect to storage: unable to open token file",
+    )
+    expect((await kura(['repository', 'connect', 'filesystem', '--path=/no/such'])).err).toContain("can't connect to storage: ")
+  })
+
+  test('change their options', async () => {
+    await ok('repository', 'set-client', '--read-only', '--description=')
+    expect((await ok('repository', 'status')).out).toContain('Read-only:           true\n')
+    expect((await kura(['policy', 'set', '--global', '--keep-latest=1'])).status).toBe(1)
+    await ok('repository', 'set-client', '--read-write')
+    expect((await kura(['repository', 'set-client', '--read-write'])).err).toContain('no changes')
+  })
+})
+
+describe('log files', () => {
+  test('have one record a line and a link to the newest', async () => {
+    rmSync(env['KOPIA_LOG_DIR'] as string, { recursive: true, force: true })
+    await ok('snapshot', 'list')
+    const folder = join(env['KOPIA_LOG_DIR'] as string, 'cli-logs')
+    const name = new RegExp(`^kopia-\\d{8}-\\d{6}-${process.pid}-snapshot-list\\.0\\.log$`)
+    expect(readdirSync(folder).filter((n) => name.test(n))).toHaveLength(1)
+    expect(existsSync(join(folder, 'CACHEDIR.TAG'))).toBe(true)
+    const lines = readFileSync(join(folder, 'latest.log'), 'utf8').trimEnd().split('\n')
+    for (const line of lines) expect(line).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z (DEBUG|INFO|WARN) [a-z/]+ .*$/)
+  })
+})
