@@ -1,3 +1,6 @@
+/** Messages quote names and IDs from outside, which may be of any length. */
+const maxMessageLength = 16_384
+
 /** Root of every error that Kura throws on purpose. `code` is stable and is what exit-status and HTTP tables key on;
  *  `message` has three parts: what failed, on what, what to do. */
 export abstract class KuraError extends Error {
@@ -6,7 +9,7 @@ export abstract class KuraError extends Error {
   readonly retry: boolean = false
 
   constructor(message: string, options?: ErrorOptions) {
-    super(message, options)
+    super(message.length > maxMessageLength ? `${message.slice(0, maxMessageLength)}…` : message, options)
     this.name = new.target.name
   }
 }

@@ -69,12 +69,23 @@ export const jsonTime = formatTimeNs
 
 // A string or number token, and the colon behind it that makes a string a key.
 const token = /("[^"\\]*(?:\\.[^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(\s*:)?/gs
-const largeInteger = /^-?[1-9]\d{15,}$/
+// Longer ones fit no integer type that anybody stores, and reading them digit by digit takes time: they become numbers.
+const largeInteger = /^-?[1-9]\d{15,39}$/
 
 /** Parses JSON in which integers beyond 2^53 keep every digit: such a number is returned as bigint, all others as number.
- *  Throws SyntaxError. */
+ *  Throws SyntaxError, also for text that is nested too deeply to be walked. */
 export function parseLosslessJson(text: string): unknown {
   if (!/(?:^|[:[,\s])-?\d{16,}(?![\d.eE])/.test(text)) return JSON.parse(text)
+  try {
+    return parseMarked(text)
+  } catch (error) {
+    // The stack (of the reviver, or of the pattern for strings) is used up.
+    if (error instanceof RangeError) throw new SyntaxError('the JSON is nested too deeply or has too long strings', { cause: error })
+    throw error
+  }
+}
+
+function parseMarked(text: string): unknown {
   // Large integers become strings with a mark, strings that look marked get a mark of their own; then parse, and revive.
   const marked = text.replace(token, (whole, value: string, colon: string | undefined) => {
     if (colon !== undefined) return whole

@@ -1,3 +1,5 @@
+import { stringEnd } from '#base/json-read.ts'
+
 /** Walks JSON text without building values, so that payloads can be kept as slices of it. Syntax is checked only as far as needed to
  *  find where values end; whoever parses a slice finds the rest. Throws SyntaxError. */
 export class JsonCursor {
@@ -63,17 +65,9 @@ export class JsonCursor {
   }
 
   #skipString(): void {
-    let end = this.text.indexOf('"', this.at + 1)
-    while (end >= 0 && this.#isEscaped(end)) end = this.text.indexOf('"', end + 1)
-    if (end < 0) throw new SyntaxError(`the string at position ${this.at} does not end`)
+    const end = stringEnd(this.text, this.at)
+    if (end === this.text.length) throw new SyntaxError(`the string at position ${this.at} does not end`)
     this.at = end + 1
-  }
-
-  /** Whether an odd number of backslashes stands before `position`. */
-  #isEscaped(position: number): boolean {
-    let before = position - 1
-    while (this.text.charCodeAt(before) === 92) before--
-    return (position - before) % 2 === 0
   }
 
   #skipNested(): void {

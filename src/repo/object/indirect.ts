@@ -1,8 +1,8 @@
 import { messageOf } from '#base/errors.ts'
+import { jsonText, parseFirstJson } from '#base/json-read.ts'
 import { CorruptObjectError } from './errors.ts'
 import type { ObjectId } from './object.ts'
 import { parseObjectId } from './object-id.ts'
-import { parseStreamForm } from './stream-form.ts'
 
 /** Chunks of an indirect object, held without an object per entry: a large file has hundreds of thousands (spec 03, 1.4). */
 export class ChunkList {
@@ -72,7 +72,7 @@ export class ChunkList {
 export function decodeChunkList(object: ObjectId, stream: Buffer): ChunkList {
   let value: unknown
   try {
-    value = parseStreamForm(stream.toString())
+    value = parseFirstJson(jsonText(stream, 'the index'))
   } catch (error) {
     throw new CorruptObjectError(object, `its index is not JSON (${messageOf(error)})`, { cause: error })
   }

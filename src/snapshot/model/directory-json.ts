@@ -1,4 +1,5 @@
 import { messageOf } from '#base/errors.ts'
+import { JsonShapeError, jsonText, parseFirstJson } from '#base/json-read.ts'
 import type { DirectoryEntry, DirectorySummary } from './directory-entry.ts'
 import { decodeEntry, decodeSummary, encodeEntry, encodeSummary, isFormatFault, type NewDirectoryEntry } from './entry-json.ts'
 import { DirectoryFormatError } from './errors.ts'
@@ -38,7 +39,7 @@ export interface Directory {
  *  time of sub-directories are as stored; see repository-tree.ts for what readers show. Throws DirectoryFormatError. */
 export function decodeDirectory(bytes: Buffer): Directory {
   try {
-    const top = asObject(parseFirstValue(bytes.toString('utf8')), 'directory') ?? {}
+    const top = asObject(parseFirstJson(jsonText(bytes, 'it'), JSON.parse), 'directory') ?? {}
     const kind = member(top, 'stream')
     if (kind !== stream) throw new DirectoryFormatError(`the object is not a directory: its stream type is ${JSON.stringify(kind)}`)
     const list = member(top, 'entries') ?? []
@@ -49,7 +50,7 @@ export function decodeDirectory(bytes: Buffer): Directory {
       summary: summary === undefined || summary === null ? undefined : decodeSummary(summary),
     }
   } catch (error) {
-    if (error instanceof SyntaxError || isFormatFault(error))
+    if (error instanceof SyntaxError || error instanceof JsonShapeError || isFormatFault(error))
       throw new DirectoryFormatError(`the directory object is damaged: ${messageOf(error)}`, { cause: error })
     throw error
   }
@@ -59,28 +60,4 @@ function lastOfEachName(entries: DirectoryEntry[]): DirectoryEntry[] {
   const last = new Map<string, number>()
   for (let i = 0; i < entries.length; i++) last.set((entries[i] as DirectoryEntry).name, i)
   return last.size === entries.length ? entries : entries.filter((e, i) => last.get(e.name) === i)
-}
-
-/** The first JSON value of a stream; what follows it is ignored (spec 03, section 0). Throws SyntaxError. */
-export function parseFirstValue(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    const end = endOfFirstObject(text)
-    if (end === undefined || text.slice(end).trim() === '') throw error
-    return JSON.parse(text.slice(0, end))
-  }
-}
-
-function endOfFirstObject(text: string): number | undefined {
-  let depth = 0
-  for (const token of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]]/g)) {
-    const kind = token[0]
-    if (kind === '{' || kind === '[') depth++
-    else if (kind === '}' || kind === ']') {
-      depth--
-      if (depth === 0) return token.index + 1
-    }
-  }
-  return undefined
 }

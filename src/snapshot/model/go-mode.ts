@@ -16,6 +16,7 @@ export function parseGoMode(text: string): number | undefined {
   if (!form.test(text)) return undefined
   const digits = text.replace(/[_+-]/g, '')
   const value = /^0[0-7]/.test(digits) ? Number(`0o${digits.slice(1)}`) : Number(digits)
+  if (!Number.isFinite(value)) return undefined
   // Bits beyond 32 carry no meaning here, but must not disturb the low ones.
   const go = Number(BigInt.asUintN(32, BigInt(text.startsWith('-') ? -value : value)))
   return (go & 0o777) | (go & goSetuid ? 0o4000 : 0) | (go & goSetgid ? 0o2000 : 0) | (go & goSticky ? 0o1000 : 0)
