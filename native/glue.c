@@ -12,7 +12,9 @@ bool get_bytes(napi_env env, napi_value value, const char *what, bytes_t *out) {
   void *data = NULL;
   if (napi_is_typedarray(env, value, &is_typed) == napi_ok && is_typed &&
       napi_get_typedarray_info(env, value, &type, &length, &data, NULL, NULL) == napi_ok && type == napi_uint8_array) {
-    out->data = data;
+    /* No bytes may come as NULL, which OpenSSL takes for "as before" and memcpy must not be given. */
+    static uint8_t nothing;
+    out->data = length > 0 ? data : &nothing;
     out->length = length;
     return true;
   }

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { dirname, isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { messageOf } from './errors.ts'
 import type { NativeAddon } from './native-addon.ts'
@@ -12,7 +12,8 @@ interface Loaded {
 
 let loaded: Loaded | undefined
 
-/** The native addon, or undefined where it is not built, does not load, or is switched off by KURA_NATIVE=0. Loaded once. */
+/** The native addon, or undefined where it is not built, does not load, or is switched off by KURA_NATIVE=0. Loaded once.
+ *  KURA_NATIVE=1 makes its absence an error; an absolute path there is the addon to be used. */
 export function nativeAddon(): NativeAddon | undefined {
   loaded ??= load()
   return loaded.addon
@@ -29,6 +30,7 @@ function load(): Loaded {
   if (force === '0') return { addon: undefined, whyNot: 'switched off by KURA_NATIVE=0' }
   const require = createRequire(import.meta.url)
   const here = dirname(fileURLToPath(import.meta.url))
+  if (force !== undefined && isAbsolute(force)) return { addon: require(force) as NativeAddon, whyNot: undefined }
   const failures: string[] = []
   // Bundled, this module lies in dist/ (beside the addon); run from source, in src/base/.
   for (const path of [join(here, 'kura.node'), join(here, '../kura.node'), join(here, '../../dist/kura.node')]) {

@@ -24,7 +24,9 @@ export function blobIdentity(id: string): Buffer {
   const dash = id.indexOf('-')
   const digits = (dash < 0 ? id : id.slice(0, dash)).slice(-32)
   if (!/^[0-9a-fA-F]{32}$/.test(digits)) {
-    throw new BlobNameError(`blob name ${JSON.stringify(id)} does not end in a hash of at least 32 hex digits; the blob cannot be decrypted`)
+    throw new BlobNameError(
+      `blob name ${JSON.stringify(id)} does not end in a hash of at least 32 hex digits; the blob cannot be decrypted`,
+    )
   }
   return Buffer.from(digits, 'hex')
 }

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac, getCiphers, randomFillSync } from 'node:crypto'
-import { systemCode } from '#base/errors.ts'
-import { nativeAddon } from '#base/native.ts'
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
+import { messageOf, systemCode } from '#base/errors.ts'
+import { nativeAddon } from '#base/native.ts'
 import type { Cipher } from './algorithms.ts'
 import { createEcc, type Ecc, isEccActive } from './ecc-layout.ts'
 import { DecryptionError } from './errors.ts'
@@ -159,6 +159,7 @@ export const openWithNoble: Open = (key, sealed, aad) => {
     const plain = cipher.decrypt(sealed.subarray(nonceBytes))
     return Buffer.from(plain.buffer, plain.byteOffset, plain.length)
   } catch (cause) {
+    if (messageOf(cause) !== 'invalid tag') throw cause
     throw doesNotDecrypt(cause)
   }
 }

@@ -1,8 +1,8 @@
 import { createHmac } from 'node:crypto'
-import { KuraError } from '#base/errors.ts'
-import { nativeAddon } from '#base/native.ts'
 import { blake3 } from '@noble/hashes/blake3.js'
 import { createBLAKE2b, createBLAKE2s, createBLAKE3, type IHasher } from 'hash-wasm'
+import { KuraError } from '#base/errors.ts'
+import { nativeAddon } from '#base/native.ts'
 import type { Hasher } from './algorithms.ts'
 
 /** A hash, cipher, ECC or key-derivation name that the format does not know. */

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
 import { createEcc, eccParameters } from '#repo/crypto/ecc-layout.ts'
 import { TooManyErrorsError } from '#repo/crypto/errors.ts'
 import { UnknownAlgorithmError } from '#repo/crypto/hash.ts'
 import { parityMatrix } from '#repo/crypto/reed-solomon.ts'
-import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
 import { hex } from './vectors.ts'
 
 const sha256 = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex')

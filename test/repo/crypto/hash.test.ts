@@ -1,5 +1,5 @@
-import { createHasher, createTwinHasher, blake3Key, hashNames, KeyLengthError, UnknownAlgorithmError } from '#repo/crypto/hash.ts'
 import { describe, expect, it } from 'vitest'
+import { blake3Key, createHasher, createTwinHasher, hashNames, KeyLengthError, UnknownAlgorithmError } from '#repo/crypto/hash.ts'
 import { cryptoVectors, hex, seq } from './vectors.ts'
 
 describe('createHasher', () => {

@@ -1,8 +1,8 @@
+import { describe, expect, it } from 'vitest'
 import { openAesFrame, sealAesFrame } from '#repo/crypto/aes-frame.ts'
 import { DecryptionError } from '#repo/crypto/errors.ts'
 import { KeyLengthError, UnknownAlgorithmError } from '#repo/crypto/hash.ts'
 import { derivePasswordKey, encryptionSecret, hkdf, localCacheKey, maintenanceKey, serverCacheKey } from '#repo/crypto/keys.ts'
-import { describe, expect, it } from 'vitest'
 import { cryptoVectors, formatBlobVectors, hex, seq } from './vectors.ts'
 
 const { keys } = cryptoVectors

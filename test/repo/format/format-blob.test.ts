@@ -1,6 +1,6 @@
+import { describe, expect, it } from 'vitest'
 import { CorruptFormatError, WrongPasswordError } from '#repo/format/errors.ts'
 import { decodeInner, openFormatBlob, openWithFormatKey, parseFormatBlob, sealFormatBlob } from '#repo/format/format-blob.ts'
-import { describe, expect, it } from 'vitest'
 import { formatBlobVectors, hex } from '../crypto/vectors.ts'
 
 describe('format blob', () => {

@@ -1,0 +1,124 @@
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import { createTwinHasher, hashNames } from '#repo/crypto/hash.ts'
+import { describeAddon, largeLengths, lengths, noise } from './addon.ts'
+
+const wrong = (value: unknown) => value as Uint8Array
+
+describeAddon('digest and digestMany', (addon) => {
+  it('know every hash of the format but the BLAKE3 ones', () => {
+    expect([...addon.digests].sort()).toEqual(hashNames.filter((n) => !n.startsWith('BLAKE3')).sort())
+  })
+
+  it('agree with the twin for every hash and length', async () => {
+    for (const name of addon.digests) {
+      for (const keyBytes of [16, 32]) {
+        const key = noise(keyBytes, 7)
+        const twin = await createTwinHasher(name, key)
+        for (const length of lengths) {
+          const out = Buffer.alloc(twin.sizeBytes)
+          const message = noise(length, length + 1)
+          addon.digest(name, key, message, out)
+          expect(out.toString('hex'), `${name} ${length}`).toBe(twin.digest(message).toString('hex'))
+        }
+      }
+    }
+  })
+
+  it('agree with the twin on megabytes', async () => {
+    for (const name of ['BLAKE2B-256-128', 'BLAKE2S-256', 'HMAC-SHA3-256']) {
+      const key = noise(32)
+      const twin = await createTwinHasher(name, key)
+      const messages = largeLengths.map((n) => noise(n, n))
+      const out = Buffer.alloc(twin.sizeBytes * messages.length)
+      await addon.digestMany(name, key, messages, out)
+      expect(out.equals(Buffer.concat(messages.map((m) => twin.digest(m))))).toBe(true)
+    }
+  })
+
+  it('agree with the twin for any key and messages', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...addon.digests),
+        fc.uint8Array({ maxLength: 32 }),
+        fc.array(fc.uint8Array({ maxLength: 600 }), { maxLength: 20 }),
+        async (name, key, messages) => {
+          fc.pre(name !== 'BLAKE2S-128' || key.length > 0)
+          const twin = await createTwinHasher(name, Buffer.from(key))
+          const out = Buffer.alloc(twin.sizeBytes * messages.length)
+          await addon.digestMany(name, key, messages, out)
+          expect(out).toEqual(Buffer.concat(messages.map((m) => twin.digest(m))))
+        },
+      ),
+      { numRuns: 60 },
+    )
+  })
+
+  it('leave the bytes behind the digests alone', async () => {
+    const out = Buffer.alloc(100, 0xee)
+    addon.digest('BLAKE2B-256-128', noise(32), noise(10), out)
+    expect(out.subarray(16)).toEqual(Buffer.alloc(84, 0xee))
+    out.fill(0xee)
+    await addon.digestMany('HMAC-SHA224', noise(32), [noise(1), noise(2)], out)
+    expect(out.subarray(56)).toEqual(Buffer.alloc(44, 0xee))
+  })
+
+  it('do not see what the caller does to its arrays after the call', async () => {
+    const messages = Array.from({ length: 200 }, (_, i) => noise(5000, i))
+    const twin = await createTwinHasher('BLAKE2B-256', noise(32))
+    const wanted = Buffer.concat(messages.map((m) => twin.digest(m)))
+    const out = Buffer.alloc(wanted.length)
+    const running = addon.digestMany('BLAKE2B-256', noise(32), messages, out)
+    messages.fill(Buffer.alloc(5000))
+    messages.length = 0
+    for (let i = 0; i < 50; i++) Buffer.allocUnsafeSlow(1 << 20).fill(i)
+    await running
+    expect(out.equals(wanted)).toBe(true)
+  })
+
+  it('do a hundred jobs at once', async () => {
+    const key = noise(32)
+    const twin = await createTwinHasher('BLAKE2B-256-128', key)
+    const jobs = Array.from({ length: 100 }, async (_, i) => {
+      const messages = [noise(i * 37, i), noise(i, i + 1)]
+      const out = Buffer.alloc(32)
+      await addon.digestMany('BLAKE2B-256-128', key, messages, out)
+      expect(out).toEqual(Buffer.concat(messages.map((m) => twin.digest(m))))
+    })
+    await Promise.all(jobs)
+  })
+
+  it('refuse what is no name, key, message or output, and go on working', async () => {
+    const [key, message, out] = [noise(32), noise(5), Buffer.alloc(32)]
+    for (const name of ['MD5', '', 'BLAKE2B-256-128-and-a-name-that-is-too-long', 7, undefined, null, {}])
+      expect(() => addon.digest(name as string, key, message, out)).toThrow(TypeError)
+    for (const bad of [undefined, null, 'text', 7, {}, [1, 2], new ArrayBuffer(8), new DataView(new ArrayBuffer(8)), new Uint16Array(16)]) {
+      expect(() => addon.digest('BLAKE2B-256', wrong(bad), message, out)).toThrow(TypeError)
+      expect(() => addon.digest('BLAKE2B-256', key, wrong(bad), out)).toThrow(TypeError)
+      expect(() => addon.digest('BLAKE2B-256', key, message, wrong(bad))).toThrow(TypeError)
+      expect(() => addon.digestMany('BLAKE2B-256', key, [message, wrong(bad)], Buffer.alloc(64))).toThrow(TypeError)
+      expect(() => addon.digestMany('BLAKE2B-256', wrong(bad), [message], Buffer.alloc(64))).toThrow(TypeError)
+    }
+    expect(() => addon.digest('BLAKE2B-256', key, message, Buffer.alloc(31))).toThrow(RangeError)
+    expect(() => addon.digest('BLAKE2B-256', Buffer.alloc(65), message, out)).toThrow(RangeError)
+    expect(() => addon.digest('BLAKE2S-256', Buffer.alloc(33), message, out)).toThrow(RangeError)
+    expect(() => addon.digestMany('BLAKE2B-256', key, [message, message], Buffer.alloc(63))).toThrow(RangeError)
+    expect(() => addon.digestMany('BLAKE2B-256', key, [undefined, message] as unknown as Buffer[], Buffer.alloc(64))).toThrow(TypeError)
+    expect(() => addon.digestMany('BLAKE2B-256', key, { length: 1, 0: message } as unknown as Buffer[], Buffer.alloc(64))).toThrow(
+      TypeError,
+    )
+    expect(() => (addon.digest as (...a: unknown[]) => void)()).toThrow(TypeError)
+    expect(() => (addon.digestMany as (...a: unknown[]) => void)('BLAKE2B-256')).toThrow(TypeError)
+    await addon.digestMany('BLAKE2B-256', key, [], Buffer.alloc(0))
+  })
+
+  it('pass on what an element throws when it is looked at', () => {
+    const messages = [noise(3)]
+    Object.defineProperty(messages, 1, {
+      get() {
+        throw new Error('not for you')
+      },
+    })
+    expect(() => addon.digestMany('BLAKE2B-256', noise(32), messages, Buffer.alloc(64))).toThrow('not for you')
+  })
+})
