@@ -1,4 +1,4 @@
-import { chmodSync, lchownSync, lstatSync, lutimesSync } from 'node:fs'
+import { chmodSync, lchownSync, lstatSync, lutimesSync, type Stats } from 'node:fs'
 import { systemCode } from '#base/errors.ts'
 import { nativeAddon } from '#base/native.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
@@ -21,9 +21,14 @@ export function setAttributes(path: string, entry: DirectoryEntry, options: Attr
     guarded(() => setTimes(path, entry.modifiedNs))
 }
 
-/** setAttributes for a file that this process has just made with mode 0600: nothing has to be looked up first. */
-export function setNewFileAttributes(path: string, entry: DirectoryEntry, options: AttributeOptions): void {
+/** setAttributes for a file that this process has just made with mode 0600: nothing has to be looked up first. What is not to be set
+ *  stays as it was on the file that has been `replaced`. */
+export function setNewFileAttributes(path: string, entry: DirectoryEntry, options: AttributeOptions, replaced: Stats | undefined): void {
   const guarded = guard(options)
+  if (replaced?.isFile()) {
+    if (options.skipOwners) guarded(() => lchownSync(path, replaced.uid, replaced.gid))
+    if (options.skipPermissions) guarded(() => chmodSync(path, replaced.mode & 0o7777))
+  }
   // Always: in a setgid directory the new file does not have the group of this process.
   if (!options.skipOwners) guarded(() => lchownSync(path, entry.uid, entry.gid))
   if (!options.skipPermissions && (entry.mode & 0o7777) !== 0o600) guarded(() => chmodSync(path, entry.mode & 0o7777))

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import {
+  chmodSync,
   closeSync,
   constants,
-  fchmodSync,
   fsyncSync,
   ftruncateSync,
   lstatSync,
@@ -11,11 +11,13 @@ import {
   rmSync,
   type Stats,
   statfsSync,
+  write,
   writeSync,
 } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { systemCode } from '#base/errors.ts'
+import { promisify } from 'node:util'
+import { CancelledError, systemCode } from '#base/errors.ts'
+import { CorruptObjectError } from '#repo/object/errors.ts'
 import type { ObjectId, ObjectReader } from '#repo/object/object.ts'
 import type { Repository } from '#repo/repository/repository.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
@@ -25,30 +27,37 @@ import type { LocalRestoreOptions } from './options.ts'
 const createFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 const pieceBytes = 1 << 20
 
-/** Writes one file of a snapshot; `onBytes` hears of progress. An existing file is replaced by a new one rather than written
- *  into: that works on read-only files, and leaves other hard links and whatever a symbolic link points at alone.
- *  Source: spec 06, 7.4. Throws RestoreConflictError, system and storage errors. */
-export async function restoreFile(
-  repository: Repository,
-  entry: DirectoryEntry,
-  path: string,
-  options: LocalRestoreOptions,
-  onBytes: (bytes: number) => void,
-): Promise<void> {
-  if (options.writeFilesAtomically) return replaceAtomically(repository, entry, path, options, onBytes)
-  // Nearly always nothing stands there: only when creating fails is a look at it worth a call.
-  try {
-    return await writeContents(repository, entry, path, options, onBytes, undefined)
-  } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw error
-  }
-  checkReplaceable(path, options)
-  rmSync(path)
-  await writeContents(repository, entry, path, options, onBytes, undefined)
+/** Where the contents of a file go to and who follows that. */
+export interface FileTarget {
+  readonly path: string
+  readonly options: LocalRestoreOptions
+  /** Hears of every piece that was written. */
+  readonly onBytes: (bytes: number) => void
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Writes one file of a snapshot. An existing file is replaced by a new one rather than written into: that works on read-only files,
+ *  and leaves other hard links and whatever a symbolic link points at alone. Returns what was replaced. Source: spec 06, 7.4.
+ *  Throws RestoreConflictError, CancelledError, system and storage errors; no part of the file is left then. */
+export async function restoreFile(repository: Repository, entry: DirectoryEntry, target: FileTarget): Promise<Stats | undefined> {
+  if (target.options.writeFilesAtomically) return replaceAtomically(repository, entry, target)
+  let replaced: Stats | undefined
+  await writeContents(repository, entry, target, () => {
+    // Nearly always nothing stands there: only when creating fails is a look at it worth a call.
+    try {
+      return openSync(target.path, createFlags, 0o600)
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST') throw error
+    }
+    replaced = checkReplaceable(target)
+    rmSync(target.path)
+    return openSync(target.path, createFlags, 0o600)
+  })
+  return replaced
 }
 
 /** What stands at the path, if it may be replaced. Throws RestoreConflictError. */
-function checkReplaceable(path: string, options: LocalRestoreOptions): Stats | undefined {
+function checkReplaceable({ path, options }: FileTarget): Stats | undefined {
   const existing = lstatSync(path, { throwIfNoEntry: false })
   if (existing?.isDirectory()) throw new RestoreConflictError(`${path} is a directory, but a file in the snapshot. Move it away first.`)
   if (existing && !options.overwriteFiles)
@@ -56,99 +65,82 @@ function checkReplaceable(path: string, options: LocalRestoreOptions): Stats | u
   return existing
 }
 
-async function replaceAtomically(
-  repository: Repository,
-  entry: DirectoryEntry,
-  path: string,
-  options: LocalRestoreOptions,
-  onBytes: (bytes: number) => void,
-): Promise<void> {
-  const existing = checkReplaceable(path, options)
-  const temporary = `${path}.kura-restore-${randomBytes(6).toString('hex')}`
-  await writeContents(repository, entry, temporary, { ...options, writeSparseFiles: false, flushFiles: true }, onBytes, existing?.mode)
+async function replaceAtomically(repository: Repository, entry: DirectoryEntry, target: FileTarget): Promise<Stats | undefined> {
+  const existing = checkReplaceable(target)
+  const path = `${target.path}.kura-restore-${randomBytes(6).toString('hex')}`
+  const options = { ...target.options, writeSparseFiles: false, flushFiles: true }
+  await writeContents(repository, entry, { ...target, path, options }, () => openSync(path, createFlags, 0o600))
   try {
-    renameSync(temporary, path)
+    if (existing?.isFile()) chmodSync(path, existing.mode & 0o7777)
+    renameSync(path, target.path)
   } catch (error) {
-    rmSync(temporary, { force: true })
+    rmSync(path, { force: true })
     throw error
   }
+  return existing
 }
 
-/** Creates the file and fills it. A file that could not be read in full is not left behind to be taken for a good one. */
-async function writeContents(
-  repository: Repository,
-  entry: DirectoryEntry,
-  path: string,
-  options: LocalRestoreOptions,
-  onBytes: (bytes: number) => void,
-  mode: number | undefined,
-): Promise<void> {
+/** Fills the file that `create` opens, which is done as late as possible: what is missing or damaged in the repository mostly shows
+ *  before anything has been replaced. */
+async function writeContents(repository: Repository, entry: DirectoryEntry, target: FileTarget, create: () => number): Promise<void> {
   const id = entry.objectId as ObjectId
-  if (entry.sizeBytes <= pieceBytes && !options.writeSparseFiles) {
-    const data = await repository.objects.readAll(id, Math.max(entry.sizeBytes, pieceBytes))
-    const fd = openSync(path, createFlags, 0o600)
-    try {
-      writeFully(fd, data)
-      if (mode !== undefined) fchmodSync(fd, mode & 0o7777)
-      if (options.flushFiles) fsyncSync(fd)
-    } catch (error) {
-      rmSync(path, { force: true })
-      throw error
-    } finally {
-      closeSync(fd)
-    }
-    onBytes(data.length)
+  if (entry.sizeBytes <= pieceBytes && !target.options.writeSparseFiles) {
+    const data = await repository.objects.readAll(id, pieceBytes)
+    await filling(target, create(), async (fd) => {
+      for (let at = 0; at < data.length; ) at += writeSync(fd, data, at, data.length - at, at)
+      target.onBytes(data.length)
+    })
     return
   }
   const reader = await repository.objects.open(id)
   try {
-    await copyLarge(reader, path, options, onBytes, mode)
+    await copyLarge(id, reader, target, create)
   } finally {
     reader.close()
   }
 }
 
-function writeFully(fd: number, data: Uint8Array): void {
-  for (let at = 0; at < data.length; ) at += writeSync(fd, data, at, data.length - at, at)
-}
-
-/** Two pieces are on their way at any time: one is written while the next is read. */
-async function copyLarge(
-  reader: ObjectReader,
-  path: string,
-  options: LocalRestoreOptions,
-  onBytes: (bytes: number) => void,
-  mode: number | undefined,
-): Promise<void> {
-  const blockBytes = options.writeSparseFiles ? statfsSync(dirname(path)).bsize : 0
-  const handle = await open(path, createFlags, 0o600)
+/** A file that could not be filled is not left behind to be taken for a good one. */
+async function filling({ path, options }: FileTarget, fd: number, fill: (fd: number) => Promise<void>): Promise<void> {
   try {
-    ftruncateSync(handle.fd, reader.sizeBytes)
-    let spare = Buffer.allocUnsafeSlow(pieceBytes)
-    let other = Buffer.allocUnsafeSlow(pieceBytes)
-    let next = reader.read(spare, 0)
-    for (let at = 0; at < reader.sizeBytes; ) {
-      const got = await next
-      if (got === 0) throw new RestoreConflictError(`the object of ${path} ends after ${at} of ${reader.sizeBytes} bytes`)
-      const piece = spare.subarray(0, got)
-      next = at + got < reader.sizeBytes ? reader.read(other, at + got) : Promise.resolve(0)
-      next.catch(() => undefined)
-      const swap = other
-      other = spare
-      spare = swap
-      for (const [from, to] of blockBytes > 0 ? dataRuns(piece, blockBytes) : [[0, got] as const])
-        for (let done = from; done < to; ) done += (await handle.write(piece, done, to - done, at + done)).bytesWritten
-      at += got
-      onBytes(got)
-    }
-    if (mode !== undefined) fchmodSync(handle.fd, mode & 0o7777)
-    if (options.flushFiles) await handle.sync()
+    await fill(fd)
+    if (options.flushFiles) fsyncSync(fd)
   } catch (error) {
     rmSync(path, { force: true })
     throw error
   } finally {
-    await handle.close()
+    closeSync(fd)
   }
+}
+
+const writeAt = promisify(write)
+
+/** Two pieces are on their way at any time: one is written while the next is read. */
+async function copyLarge(id: ObjectId, reader: ObjectReader, target: FileTarget, create: () => number): Promise<void> {
+  const { path, options, onBytes, signal } = target
+  const blockBytes = options.writeSparseFiles ? statfsSync(dirname(path)).bsize : 0
+  let spare = Buffer.allocUnsafeSlow(pieceBytes)
+  let other = Buffer.allocUnsafeSlow(pieceBytes)
+  // The first piece comes before the file is made.
+  let got = await reader.read(spare, 0)
+  await filling(target, create(), async (fd) => {
+    ftruncateSync(fd, reader.sizeBytes)
+    for (let at = 0; at < reader.sizeBytes; ) {
+      if (signal?.aborted) throw new CancelledError('the restore was cancelled in the middle of the file')
+      if (got === 0) throw new CorruptObjectError(id, `it ends after ${at} of ${reader.sizeBytes} bytes`)
+      const piece = spare.subarray(0, got)
+      const next = at + got < reader.sizeBytes ? reader.read(other, at + got) : Promise.resolve(0)
+      next.catch(() => undefined)
+      for (const [from, to] of blockBytes > 0 ? dataRuns(piece, blockBytes) : [[0, got] as const])
+        for (let done = from; done < to; ) done += (await writeAt(fd, piece, done, to - done, at + done)).bytesWritten
+      at += got
+      onBytes(got)
+      got = await next
+      const swap = other
+      other = spare
+      spare = swap
+    }
+  })
 }
 
 /** Runs of blocks that are not all zeros, as [from, to) within the piece. */

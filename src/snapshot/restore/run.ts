@@ -1,5 +1,5 @@
 import { lstatSync, mkdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { CancelledError, systemCode } from '#base/errors.ts'
 import { Limiter } from '#base/limit.ts'
 import type { ObjectId } from '#repo/object/object.ts'
@@ -63,7 +63,7 @@ function resolveTarget(target: string): string {
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') throw error
     mkdirSync(dirname(target), { recursive: true })
-    return join(realpathSync(dirname(target)), target.slice(dirname(target).length).replace(/^\/+/, ''))
+    return join(realpathSync(dirname(target)), basename(target))
   }
 }
 
@@ -87,7 +87,8 @@ async function restoreDirectory(
       throw new HostileEntryError(`the tree is deeper than ${maxDepth} directories; the rest is not restored`)
     // As stored, not as listings show it: a restored directory gets the time that it had, not the newest one below it.
     const { entries } = await readStoredDirectory(run.repository, entry.objectId as ObjectId)
-    if (run.options.deleteExtra) deleteExtra(path, entries, run.counters)
+    if (run.options.deleteExtra)
+      deleteExtra(path, entries, run.counters, (name, error) => fail(run, relative === '' ? name : `${relative}/${name}`, error))
     await restoreChildren(run, entries, path, relative, [...ancestors, entry.objectId])
   } catch (error) {
     fail(run, relative, error)
@@ -163,14 +164,15 @@ async function restoreOneFile(run: Run, entry: DirectoryEntry, path: string): Pr
     return
   }
   let bytes = 0
-  await restoreFile(run.repository, entry, path, options, (n) => {
+  const onBytes = (n: number) => {
     bytes += n
     counters.bytes += n
     run.observer?.progress?.(counters)
-  })
+  }
+  const replaced = await restoreFile(run.repository, entry, { path, options, onBytes, signal: run.signal })
   counters.bytes += entry.sizeBytes - bytes
   if (options.writeFilesAtomically) setAttributes(path, entry, options)
-  else setNewFileAttributes(path, entry, options)
+  else setNewFileAttributes(path, entry, options, replaced)
   counters.files++
 }
 
@@ -196,11 +198,12 @@ async function restoreSymlink(run: Run, entry: DirectoryEntry, path: string): Pr
     }
     if (!options.overwriteSymlinks)
       throw new RestoreConflictError(`the symbolic link ${path} exists already. Leave out --no-overwrite-symlinks to replace it.`)
-    rmSync(path)
   }
   const target = await run.repository.objects.readAll(entry.objectId as ObjectId, maxLinkBytes)
   if (target.length === 0 || target.includes(0))
     throw new HostileEntryError('the target of the symbolic link is empty or has a zero byte in it')
+  // Only now: a link whose target cannot be read is better than none.
+  if (existing) rmSync(path)
   symlinkSync(target, path)
   setAttributes(path, entry, options)
   counters.symlinks++

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { closeSync, constants, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
+import { mapLimited } from '#base/limit.ts'
 import type { ObjectId, ObjectWriter, ObjectWriterOptions } from '#repo/object/object.ts'
 import type { UploadContext } from './context.ts'
 import { EntryReadError, readError } from './read-error.ts'
@@ -18,6 +19,11 @@ export class UploadStoppedError extends EntryReadError {}
 const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 const readBytes = 1 << 20
 const slabBytes = 4 << 20
+
+/** A pipe reads as an empty file, a device maybe for ever. Throws EntryReadError. */
+function checkRegular(stats: Stats): void {
+  if (!stats.isFile()) throw new EntryReadError('it is no regular file any more')
+}
 
 interface Slab {
   readonly bytes: Buffer
@@ -50,10 +56,12 @@ export class SmallFileReader {
       for (;;) {
         const got = readSync(fd, slab.bytes, end, room, null)
         end += got
-        if (got === 0 || got < room) break
+        // Any other short read is no proof: network and kernel file systems give less than they have.
+        if (got === 0 || (got < room && end - start === sizeBytes)) break
         room = Math.min(limitBytes - (end - start), slab.bytes.length - end)
         if (room <= 0) return undefined
       }
+      if (end - start !== sizeBytes) checkRegular(fstatSync(fd))
       slab.used = end
       slab.users++
       return slab.bytes.subarray(start, end)
@@ -90,47 +98,59 @@ export interface FileInProgress {
   readonly writer: ObjectWriter
 }
 
-/** Streams a file of any size into objects; in parts when it is larger than `partBytes` (spec 07, 7.1.6). `register` is told
- *  of each writer while it is at work. Throws EntryReadError for the source, other errors for the storage. */
-export async function uploadLargeFile(
-  context: UploadContext,
-  path: string | Buffer,
-  sizeBytes: number,
-  name: string,
-  options: ObjectWriterOptions,
-  partBytes: number,
-  register: (file: FileInProgress) => () => void,
-): Promise<UploadedFile> {
-  let handle: FileHandle
+export interface LargeFile {
+  readonly path: string | Buffer
+  /** As lstat gave it. */
+  readonly sizeBytes: number
+  readonly name: string
+  readonly options: ObjectWriterOptions
+  /** Is told of each writer while it is at work; gives what ends that. */
+  readonly register: (file: FileInProgress) => () => void
+}
+
+/** Streams a file of any size into objects; in parts when it is larger than `partBytes`, unless that is 0 or less (spec 07, 7.1.6).
+ *  Throws EntryReadError for the source, other errors for the storage. */
+export async function uploadLargeFile(context: UploadContext, file: LargeFile, partBytes: number): Promise<UploadedFile> {
+  const isSplit = partBytes > 0 && file.sizeBytes > partBytes
+  const partCount = isSplit ? Math.floor(file.sizeBytes / partBytes) + 1 : 1
+  // Opened when the first part's turn comes: a folder of large files would need more descriptors than there are.
+  let opened: Promise<FileHandle> | undefined
+  try {
+    const parts = await mapLimited(indexes(partCount), context.largeFiles.limit, (i) =>
+      context.largeFiles.run(async () => {
+        if (context.stop.stopped) throw new UploadStoppedError('the upload was stopped')
+        opened ??= openRegular(file.path)
+        const length = i === partCount - 1 ? Number.POSITIVE_INFINITY : partBytes
+        return uploadPart(context, await opened, i * partBytes, length, isSplit ? { ...file, name: randomUUID() } : file)
+      }),
+    )
+    if (!isSplit) return parts[0] as UploadedFile
+    const objectId = await context.repository.objects.concatenate(
+      parts.map((p) => p.objectId),
+      file.options.metadataCompressor,
+    )
+    return { objectId, sizeBytes: parts.reduce((sum, p) => sum + p.sizeBytes, 0) }
+  } finally {
+    await opened?.then(
+      (handle) => handle.close(),
+      () => undefined,
+    )
+  }
+}
+
+function* indexes(count: number): Generator<number> {
+  for (let i = 0; i < count; i++) yield i
+}
+
+async function openRegular(path: string | Buffer): Promise<FileHandle> {
+  let handle: FileHandle | undefined
   try {
     handle = await open(path, openFlags)
+    checkRegular(await handle.stat())
+    return handle
   } catch (error) {
+    await handle?.close()
     throw readError(error)
-  }
-  try {
-    if (partBytes <= 0 || sizeBytes <= partBytes)
-      return await context.largeFiles.run(() => uploadPart(context, handle, 0, Number.POSITIVE_INFINITY, name, options, register))
-    const partCount = Math.floor(sizeBytes / partBytes) + 1
-    const parts = await Promise.allSettled(
-      Array.from({ length: partCount }, (_, i) =>
-        context.largeFiles.run(() => {
-          const length = i === partCount - 1 ? Number.POSITIVE_INFINITY : partBytes
-          return uploadPart(context, handle, i * partBytes, length, randomUUID(), options, register)
-        }),
-      ),
-    )
-    const done: UploadedFile[] = []
-    for (const p of parts) {
-      if (p.status === 'rejected') throw p.reason
-      done.push(p.value)
-    }
-    const objectId = await context.repository.objects.concatenate(
-      done.map((p) => p.objectId),
-      options.metadataCompressor,
-    )
-    return { objectId, sizeBytes: done.reduce((sum, p) => sum + p.sizeBytes, 0) }
-  } finally {
-    await handle.close()
   }
 }
 
@@ -139,12 +159,10 @@ async function uploadPart(
   handle: FileHandle,
   start: number,
   length: number,
-  name: string,
-  options: ObjectWriterOptions,
-  register: (file: FileInProgress) => () => void,
+  file: LargeFile,
 ): Promise<UploadedFile> {
-  const writer = context.repository.objects.createWriter(options)
-  const unregister = register({ name, writer })
+  const writer = context.repository.objects.createWriter(file.options)
+  const unregister = file.register({ name: file.name, writer })
   let done = false
   try {
     const sizeBytes = await pump(context, handle, start, length, writer)

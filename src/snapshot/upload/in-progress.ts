@@ -35,13 +35,16 @@ export class DirectoryInProgress {
 
   /** Writes the directory with what is there now, and everything in progress below it. */
   async checkpoint(repository: Repository): Promise<DirectoryEntry> {
-    const entries = [...this.finished]
+    const unfinished: { file: FileInProgress; entry: DirectoryEntry }[] = []
     for (const [file, entry] of [...this.#files]) {
-      const objectId = await file.writer.checkpoint()
+      const objectId = await this.#checkpointOf(file)
       // The changed name keeps a later run from taking the unfinished object for the file's.
-      if (objectId !== '') entries.push({ ...entry, name: `.checkpointed.${file.name}.${randomUUID()}`, objectId })
+      if (objectId !== '') unfinished.push({ file, entry: { ...entry, name: `.checkpointed.${file.name}.${randomUUID()}`, objectId } })
     }
-    for (const child of [...this.#children]) entries.push(await child.checkpoint(repository))
+    // Taken together, without a pause: whatever is finished from here on is still among the children.
+    const children = [...this.#children]
+    const entries = [...this.finished, ...unfinished.filter((u) => this.#files.has(u.file)).map((u) => u.entry)]
+    for (const child of children) entries.push(await child.checkpoint(repository))
     const summaries = new SummaryBuilder()
     for (const entry of entries) summaries.add(entry)
     const summary = summaries.build(this.entry.modifiedNs, 'checkpoint')
@@ -49,5 +52,16 @@ export class DirectoryInProgress {
       { data: encodeDirectory(entries, summary), options: directoryObjectOptions(this.metadataCompressor) },
     ])
     return { ...this.entry, objectId: objectId as ObjectId, summary }
+  }
+
+  /** '' for a file without a chunk yet, and for one that has been finished or given up meanwhile. */
+  async #checkpointOf(file: FileInProgress): Promise<ObjectId | ''> {
+    if (!this.#files.has(file)) return ''
+    try {
+      return await file.writer.checkpoint()
+    } catch (error) {
+      if (!this.#files.has(file)) return ''
+      throw error
+    }
   }
 }

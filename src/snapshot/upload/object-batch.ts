@@ -7,6 +7,11 @@ interface Pending {
   readonly fail: (error: unknown) => void
 }
 
+export interface BatchedObject {
+  readonly objectId: ObjectId
+  readonly sizeBytes: number
+}
+
 /** Bytes and objects that make a batch worth its while; two batches may be on their way at once. */
 const batchBytes = 4 << 20
 const batchCount = 256
@@ -23,10 +28,13 @@ export class ObjectBatcher {
 
   constructor(readonly objects: ObjectManager) {}
 
-  /** Resolves when there is room for more: to be awaited before the next object is read into memory. */
-  async room(): Promise<void> {
+  /** Waits until there is room for more, and only then has the object read into memory. Undefined when `read` gives nothing. */
+  async addWhenRoom(read: () => Uint8Array | undefined, options: ObjectWriterOptions): Promise<BatchedObject | undefined> {
     while (this.#inFlight >= batchesInFlight && (this.#bytes >= batchBytes || this.#pending.length >= batchCount))
       await new Promise<void>((resolve) => this.#waiters.push(resolve))
+    // No await until it is added: the next of many waiters must find the room that is left.
+    const data = read()
+    return data && { objectId: await this.add(data, options), sizeBytes: data.length }
   }
 
   add(data: Uint8Array, options: ObjectWriterOptions): Promise<ObjectId> {

@@ -1,8 +1,10 @@
 import { availableParallelism } from 'node:os'
 import { basename } from 'node:path'
+import { CancelledError } from '#base/errors.ts'
 import { Limiter } from '#base/limit.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import type { Repository } from '#repo/repository/repository.ts'
+import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import { storedName } from '#snapshot/model/raw-name.ts'
 import type { Snapshot, SnapshotStats } from '#snapshot/model/snapshot.ts'
 import { metadataCompressorOf } from '#snapshot/policy/compressor-choice.ts'
@@ -10,7 +12,7 @@ import { outermostContext } from '#snapshot/tree/ignore-rules.ts'
 import { type LocalEntry, statLocal } from '#snapshot/tree/local-tree.ts'
 import { startCheckpoints } from './checkpoint.ts'
 import { newCounters, type UploadContext } from './context.ts'
-import { SmallFileReader } from './file.ts'
+import { SmallFileReader, UploadStoppedError } from './file.ts'
 import { DirectoryInProgress } from './in-progress.ts'
 import { LossCollector } from './losses.ts'
 import { ObjectBatcher } from './object-batch.ts'
@@ -46,9 +48,7 @@ export async function uploadTree(
     smallFileBytes,
     openDirectories: 0,
   }
-  const rootEntry = await (local.type === 'f'
-    ? uploadRootFile(context, request.localPath, local, request.policyTree)
-    : uploadRoot(context, local, startNs))
+  const rootEntry = await uploadRoot(context, local, startNs)
   const reason = context.stop.reason
   const snapshot: Snapshot = {
     id: '',
@@ -77,11 +77,14 @@ function readRoot(path: string): LocalEntry {
   return { ...local, name: storedName(local.name) }
 }
 
-async function uploadRoot(context: UploadContext, local: LocalEntry, startNs: bigint) {
+async function uploadRoot(context: UploadContext, local: LocalEntry, startNs: bigint): Promise<DirectoryEntry> {
   const { request } = context
-  const progress = new DirectoryInProgress(entryFor(local), metadataCompressorOf(request.policyTree.effective))
+  // A checkpoint of a single file is a folder that holds what there is of it: half a file must not look like the file.
+  const progressEntry: DirectoryEntry = local.type === 'f' ? { ...entryFor(local), type: 'd', sizeBytes: 0 } : entryFor(local)
+  const progress = new DirectoryInProgress(progressEntry, metadataCompressorOf(request.policyTree.effective))
   const checkpoints = startCheckpoints(context, progress, startNs)
   try {
+    if (local.type === 'f') return await uploadRootFile(context, request.localPath, local, request.policyTree, progress)
     const previous = [...new Set(request.previous.flatMap((s) => (s.rootEntry?.type === 'd' ? [s.rootEntry.objectId as ObjectId] : [])))]
     return await uploadDirectory(context, {
       path: request.localPath,
@@ -92,6 +95,10 @@ async function uploadRoot(context: UploadContext, local: LocalEntry, startNs: bi
       previous,
       progress,
     })
+  } catch (error) {
+    if (error instanceof UploadStoppedError)
+      throw new CancelledError(`the upload was stopped (${context.stop.reason}) before the file had been read in full`, { cause: error })
+    throw error
   } finally {
     await checkpoints.stop()
   }

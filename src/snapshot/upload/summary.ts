@@ -33,7 +33,7 @@ export class SummaryBuilder {
     if (this.#maxTimeNs === undefined || child.maxTimeNs > this.#maxTimeNs) this.#maxTimeNs = child.maxTimeNs
     this.#fatal += child.fatalErrorCount
     this.#ignored += child.ignoredErrorCount
-    this.#errors.push(...child.errors)
+    for (const error of child.errors) this.#errors.push(error)
   }
 
   addFailure(failure: EntryFailure, ignored: boolean): void {

@@ -1,6 +1,6 @@
 import { readlinkSync } from 'node:fs'
 import { nativeAddon } from '#base/native.ts'
-import type { ObjectId } from '#repo/object/object.ts'
+import type { ObjectId, ObjectWriterOptions } from '#repo/object/object.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import { encodeDirectory } from '#snapshot/model/directory-json.ts'
 import { storedName } from '#snapshot/model/raw-name.ts'
@@ -10,8 +10,9 @@ import { enterDirectory, type IgnoreContext, whyHidden } from '#snapshot/tree/ig
 import { childPath, isCacheDirectory, type LocalEntry, readIgnoreFile, scanDirectory } from '#snapshot/tree/local-tree.ts'
 import type { UploadContext } from './context.ts'
 import { directoryObjectOptions, symlinkObjectOptions } from './entry-options.ts'
-import { type SmallFileReader, UploadStoppedError, uploadLargeFile } from './file.ts'
+import { type LargeFile, type SmallFileReader, type UploadedFile, UploadStoppedError, uploadLargeFile } from './file.ts'
 import { DirectoryInProgress } from './in-progress.ts'
+import { readPlaceholder } from './placeholder.ts'
 import { loadPrevious, type PreviousDirectories } from './previous.ts'
 import { EntryReadError, readError } from './read-error.ts'
 import { SummaryBuilder } from './summary.ts'
@@ -99,7 +100,8 @@ async function uploadEntries(context: UploadContext, d: OpenDirectory, entries: 
     const hidden = whyHidden(
       d.rules,
       `/${relative}`,
-      { isDirectory: local.type === 'd', sizeBytes: local.sizeBytes, device: local.device },
+      // The device of what cannot be looked at is not known; it must fail, not be left out in silence.
+      { isDirectory: local.type === 'd', sizeBytes: local.sizeBytes, device: local.isDenied ? d.local.device : local.device },
       d.local.device,
     )
     if (hidden !== undefined) {
@@ -107,27 +109,27 @@ async function uploadEntries(context: UploadContext, d: OpenDirectory, entries: 
       continue
     }
     reportLosses(context, d, local, relative)
-    const work = startEntry(context, d, local, relative)
+    const work = local.isPlaceholder ? () => takePlaceholder(context, d, local, relative, entries) : startEntry(context, d, local, relative)
     if (work === undefined) continue
-    const isOwnSeat = local.type === 'd' && context.openDirectories < directoriesAtOnce
-    if (local.type === 'd' && !isOwnSeat) {
-      await work()
-      continue
-    }
-    if (isOwnSeat) context.openDirectories++
-    const running = work().finally(() => {
-      if (isOwnSeat) context.openDirectories--
-      pending.delete(running)
-    })
-    running.catch((error: unknown) => context.stop.fail(error))
+    const isWalk = local.type === 'd' && !local.isPlaceholder
+    const hasSeat = isWalk && context.openDirectories < directoriesAtOnce
+    if (hasSeat) context.openDirectories++
+    // Never rejects: when the upload as a whole fails, everything that has begun is still waited for.
+    const running = work()
+      .catch((error: unknown) => context.stop.fail(error))
+      .finally(() => {
+        if (hasSeat) context.openDirectories--
+        pending.delete(running)
+      })
     pending.add(running)
-    if (pending.size >= entriesInFlight) await Promise.race(pending)
+    if (isWalk && !hasSeat) await running
+    else if (pending.size >= entriesInFlight) await Promise.race(pending)
     if (performance.now() - wasYieldedMs > yieldEveryMs) {
       await new Promise<void>((resolve) => setImmediate(resolve))
       wasYieldedMs = performance.now()
     }
   }
-  await Promise.allSettled(pending)
+  await Promise.all(pending)
   context.stop.throwIfFailed()
 }
 
@@ -204,6 +206,22 @@ async function uploadChild(
   }
 }
 
+/** Puts the entry that a placeholder holds in place of it. Its failure is never ignored: what it stands for would be missing. */
+async function takePlaceholder(
+  context: UploadContext,
+  d: OpenDirectory,
+  local: LocalEntry,
+  relative: string,
+  siblings: readonly LocalEntry[],
+): Promise<void> {
+  try {
+    d.progress.finished.push(await readPlaceholder(context.repository, childPath(d.path, local), local, siblings))
+  } catch (error) {
+    if (!(error instanceof EntryReadError)) throw error
+    recordFailure(context, d, relative, error, false)
+  }
+}
+
 async function uploadLeaf(
   context: UploadContext,
   d: OpenDirectory,
@@ -261,38 +279,65 @@ async function uploadFile(context: UploadContext, d: OpenDirectory, local: Local
     metadataCompressor: metadataCompressorOf(policy.effective),
     splitter: policy.effective.splitter.algorithm ?? '',
   }
+  if (stop.stopped) throw new UploadStoppedError('the upload was stopped')
   counters.nonCachedFileCount++
   observer.hashing?.(relative)
-  if (local.sizeBytes < context.smallFileBytes) {
-    await context.batcher.room()
-    if (stop.stopped) throw new UploadStoppedError('the upload was stopped')
-    const data = d.reader.read(path, local.sizeBytes, context.smallFileBytes)
-    if (data !== undefined) {
-      // Counted as it is handed over: a limit must hold for what waits for its batch too.
-      stop.count(data.length)
-      const objectId = await context.batcher.add(data, options).finally(() => d.reader.release(data))
+  const partBytes = policy.effective.upload.parallelUploadAboveSize ?? 0
+  if (local.sizeBytes < context.smallFileBytes && !(partBytes > 0 && local.sizeBytes > partBytes)) {
+    const small = await uploadSmallFile(context, d, path, local.sizeBytes, options)
+    if (small) {
       counters.fileCount++
-      counters.totalBytes += data.length
-      observer.hashedBytes?.(data.length)
-      observer.hashed?.(relative, data.length)
-      return { objectId, sizeBytes: data.length }
+      counters.totalBytes += small.sizeBytes
+      observer.hashed?.(relative, small.sizeBytes)
+      return small
     }
   }
-  const partBytes = policy.effective.upload.parallelUploadAboveSize ?? 0
-  const register = (file: Parameters<DirectoryInProgress['addFile']>[0]) => d.progress.addFile(file, entryFor(local))
-  const uploaded = await uploadLargeFile(context, path, local.sizeBytes, local.name, options, partBytes, register)
+  const register: LargeFile['register'] = (file) => d.progress.addFile(file, entryFor(local))
+  const large = { path, sizeBytes: local.sizeBytes, name: storedName(local.name), options, register }
+  const uploaded = await uploadLargeFile(context, large, partBytes)
   counters.totalBytes += uploaded.sizeBytes
   observer.hashed?.(relative, uploaded.sizeBytes)
   return uploaded
 }
 
-/** A single file as the root of a snapshot (spec 07, 7.1.7). Throws EntryReadError. */
-export async function uploadRootFile(context: UploadContext, path: string, local: LocalEntry, policy: PolicyTree): Promise<DirectoryEntry> {
-  const progress = new DirectoryInProgress(entryFor(local), metadataCompressorOf(policy.effective))
+/** Undefined when the file turns out to be too long for this. */
+async function uploadSmallFile(
+  { batcher, stop, observer, smallFileBytes }: UploadContext,
+  { reader }: OpenDirectory,
+  path: string | Buffer,
+  sizeBytes: number,
+  options: ObjectWriterOptions,
+): Promise<UploadedFile | undefined> {
+  let data: Buffer | undefined
+  const read = () => {
+    if (stop.stopped) throw new UploadStoppedError('the upload was stopped')
+    data = reader.read(path, sizeBytes, smallFileBytes)
+    // Counted as it is handed over: a limit must hold for what waits for its batch too.
+    if (data) stop.count(data.length)
+    return data
+  }
+  try {
+    const uploaded = await batcher.addWhenRoom(read, options)
+    if (uploaded) observer.hashedBytes?.(uploaded.sizeBytes)
+    return uploaded
+  } finally {
+    if (data) reader.release(data)
+  }
+}
+
+/** A single file as the root of a snapshot (spec 07, 7.1.7). `progress` is the folder that stands in for it in checkpoints.
+ *  Throws EntryReadError. */
+export async function uploadRootFile(
+  context: UploadContext,
+  path: string,
+  local: LocalEntry,
+  policy: PolicyTree,
+  progress: DirectoryInProgress,
+): Promise<DirectoryEntry> {
   const d = { path: path.slice(0, path.lastIndexOf('/')) || '/', relative: '', progress, reader: context.smallFiles } as OpenDirectory
-  const uploaded = await uploadFile(context, d, local, local.name, policy)
+  const entry = { ...entryFor(local), ...(await uploadFile(context, d, local, local.name, policy)) }
   const summary = new SummaryBuilder()
-  const entry = { ...entryFor(local), ...uploaded }
   summary.add(entry)
-  return { ...entry, summary: { ...summary.build(local.modifiedNs, context.stop.reason), directoryCount: 0 } }
+  const built = summary.build(local.modifiedNs, context.stop.reason)
+  return { ...entry, summary: { ...built, directoryCount: 0, maxTimeNs: local.modifiedNs } }
 }
