@@ -21,6 +21,7 @@ interface Texts extends FixtureFacts {
   readonly contentListText?: string
   readonly contentStatsText?: string
   readonly indexes?: readonly unknown[]
+  readonly indexesSuperseded?: readonly unknown[]
   readonly indexInspectText?: string
   readonly indexEpochText?: string
   readonly blobs?: readonly unknown[]
@@ -54,6 +55,7 @@ const names = [
 ]
 
 const scratch = scratchFolders()
+const byId = (list: unknown) => [...(list as { id: string }[])].sort((a, b) => (a.id < b.id ? -1 : 1))
 const sortedLines = (text: string): string[] => text.split('\n').sort()
 
 describe.each(names)('fixture %s', (name) => {
@@ -116,14 +118,14 @@ describe.each(names)('fixture %s', (name) => {
   })
 
   test('indexes', async () => {
-    if (facts.indexes) expect(await json('index', 'list')).toEqual(facts.indexes)
+    if (facts.indexes) expect(byId(await json('index', 'list'))).toEqual(byId(facts.indexes))
+    if (facts.indexesSuperseded) expect(byId(await json('index', 'list', '--superseded'))).toEqual(byId(facts.indexesSuperseded))
     if (facts.indexInspectText !== undefined)
       expect(sortedLines(await out('index', 'inspect', '--all'))).toEqual(sortedLines(facts.indexInspectText))
     if (facts.indexEpochText) expect(await out('index', 'epoch', 'list')).toBe(facts.indexEpochText)
   })
 
   test('blobs', async () => {
-    const byId = (list: unknown) => [...(list as { id: string }[])].sort((a, b) => (a.id < b.id ? -1 : 1))
     if (facts.blobs) expect(byId(await json('blob', 'list'))).toEqual(byId(facts.blobs))
     if (facts.blobStatsText !== undefined) expect(await out('blob', 'stats')).toBe(facts.blobStatsText)
   })

@@ -62,7 +62,7 @@ function snapshotRow(merged: readonly ListedSnapshot[], options: RowOptions, { s
   if (options.manifestId) parts.push(`manifest:${snapshot.id}`)
   // The entry's own size: 0 for a directory, whose total is in its summary.
   if (options.delta) parts.push(entry.sizeBytes > lastTotal ? `(+${sizes.bytes(entry.sizeBytes - lastTotal)})` : '')
-  if (summary) parts.push(`files:${summary.fileCount}`, `dirs:${summary.directoryCount}`)
+  if (summary && entry.type === 'd') parts.push(`files:${summary.fileCount}`, `dirs:${summary.directoryCount}`)
   const failed = summary?.fatalErrorCount ?? 0
   if (failed > 0) parts.push(`errors:${failed}`)
   if (options.storageStats && use) {

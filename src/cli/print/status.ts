@@ -85,9 +85,6 @@ function formatLines({ repository }: StatusFacts, sizes: SizePrinter): string[] 
     labelled('Unique ID:', format.uniqueId.toString('hex')),
     labelled('Hash:', format.hash),
     labelled('Encryption:', format.encryption),
-    ...(format.ecc !== '' && format.eccOverheadPercent > 0
-      ? [labelled('Ecc:', format.ecc), labelled('Ecc Overhead:', `${format.eccOverheadPercent}%`)]
-      : []),
     labelled('Splitter:', format.splitter),
     labelled('Format version:', String(format.version)),
     labelled('Content compression:', String(format.indexVersion >= 2)),
@@ -97,7 +94,6 @@ function formatLines({ repository }: StatusFacts, sizes: SizePrinter): string[] 
       : []),
     labelled('Max pack length:', sizes.bytes(format.maxPackSizeBytes)),
     labelled('Index Format:', `v${format.indexVersion}`),
-    '',
   ]
 }
 
@@ -106,6 +102,7 @@ function epochLines({ repository, currentEpoch }: StatusFacts, sizes: SizePrinte
   if (!e.enabled) return [labelled('Epoch Manager:', 'disabled')]
   const advance = `${e.epochAdvanceOnCountThreshold} blobs or ${sizes.bytes(e.epochAdvanceOnTotalSizeBytesThreshold)}`
   return [
+    '',
     labelled('Epoch Manager:', 'enabled'),
     `Current Epoch: ${currentEpoch ?? 0}`,
     '',

@@ -38,7 +38,10 @@ async function chosenBlobs(
   repository: DirectRepository,
   values: { readonly all: boolean; readonly active: boolean; readonly blobs: readonly string[] },
 ): Promise<BlobInfo[]> {
-  if (values.all) return indexBlobs(repository, true)
+  if (values.all) {
+    const { poisonBlobId } = await import('#repo/content/index-blobs/migrate.ts')
+    return (await indexBlobs(repository, true)).filter((b) => b.id !== poisonBlobId)
+  }
   if (values.active) return indexBlobs(repository, false)
   if (values.blobs.length === 0) throw new CommandError('must pass either --all, --active or provide a list of blob IDs to inspect')
   return Promise.all(values.blobs.map((id) => repository.blobs.stat(id)))

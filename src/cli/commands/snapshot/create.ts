@@ -65,7 +65,10 @@ export const create = defineCommand({
     await repository.flush()
     if (failures.length === 1) throw new CommandError(failures[0] as string)
     if (failures.length > 1) throw new CommandError(`encountered ${failures.length} errors:\n${failures.join('\n')}`)
-    if (stop.aborted) throw new SilentFailure()
+    if (stop.aborted) {
+      c.log.warning('The upload was cancelled: what had been read is saved as an incomplete snapshot.')
+      throw new SilentFailure()
+    }
   },
 })
 
