@@ -1,6 +1,6 @@
 // Bundles src/cli/main.ts into dist/ and writes the executable dist/kura; then builds the native addon where its script is.
 import { execFileSync, spawnSync } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
@@ -43,9 +43,13 @@ const program = join(dist, 'kura')
 writeFileSync(program, "#!/usr/bin/env node\nimport './main.mjs'\n")
 chmodSync(program, 0o755)
 
-// Chunks of earlier builds; the addon (kura.node) stays.
+// Chunks of earlier builds go once nothing that runs can still want to load them; the addon (kura.node) stays.
+const keptMs = 30 * 60_000
 const fresh = new Set(output.map((chunk) => chunk.fileName))
-for (const name of readdirSync(dist)) if (name.endsWith('.mjs') && !fresh.has(name)) rmSync(join(dist, name))
+for (const name of readdirSync(dist)) {
+  const path = join(dist, name)
+  if (name.endsWith('.mjs') && !fresh.has(name) && Date.now() - statSync(path).mtimeMs > keptMs) rmSync(path)
+}
 
 const addon = join(root, 'scripts/build-native.mjs')
 if (!process.argv.includes('--no-native') && existsSync(addon)) {
