@@ -55,6 +55,10 @@ export class SnapshotOperations implements FuseOperations {
     this.smallFiles = new SmallFileAhead(reader)
   }
 
+  get directoryCount(): number {
+    return this.tables.directoryCount
+  }
+
   lookup(_caller: Caller, parent: number, name: ByteName): Reply<Entry> {
     const { table, row } = this.tables.locate(parent)
     const children = this.children(table, row)

@@ -2,11 +2,11 @@ import { mkdtemp, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { messageOf, UsageError } from '#base/errors.ts'
-import { MountBusyError } from '#fuse/errors.ts'
+import { MountBusyError, MountError } from '#fuse/errors.ts'
 import { isRoot } from '#fuse/mount-linux.ts'
 import type { FuseMount } from '#fuse/operations.ts'
 import { chooseDriver } from '#fuse/registry.ts'
-import type { Repository } from '#repo/repository/repository.ts'
+import { isDirect, type Repository } from '#repo/repository/repository.ts'
 import { resolveTree } from '#snapshot/model/object-path.ts'
 import { parseSource } from '#snapshot/model/source-text.ts'
 import { readStoredDirectory } from '#snapshot/tree/repository-tree.ts'
@@ -54,6 +54,8 @@ export interface SnapshotMountRequest {
 export interface SnapshotMount {
   readonly mountPoint: string
   readonly driver: string
+  /** Directories in memory now, for diagnostics. */
+  readonly directoryCount: number
   /** Resolves when the mount is gone, by whomever. */
   readonly done: Promise<void>
   unmount(options?: { readonly lazy?: boolean }): Promise<void>
@@ -78,6 +80,7 @@ export async function mountSnapshots(request: SnapshotMountRequest): Promise<Sna
   const driver = await chooseDriver(request.driver)
   const isTemporary = request.mountPoint === '*'
   const mountPoint = isTemporary ? await mkdtemp(join(tmpdir(), 'kura-mount-')) : await mountPointPath(request.mountPoint)
+  refuseOwnStorage(request.repository, mountPoint)
   if (await removeDeadMount(mountPoint)) warn(`${mountPoint}: removed a mount whose process had ended.`)
 
   let mount: FuseMount | undefined
@@ -97,7 +100,24 @@ export async function mountSnapshots(request: SnapshotMountRequest): Promise<Sna
   })
   const done = isTemporary ? mount.done.finally(() => rmdir(mountPoint).catch(() => undefined)) : mount.done
   unmountOnAbort(mount, request.signal, mountPoint, warn)
-  return { mountPoint, driver: driver.name, done, unmount: (o) => (mount as FuseMount).unmount(o) }
+  return {
+    mountPoint,
+    driver: driver.name,
+    done,
+    get directoryCount() {
+      return tree.directoryCount
+    },
+    unmount: (o) => (mount as FuseMount).unmount(o),
+  }
+}
+
+/** A mount over the folders that it is served from would wait for itself. */
+function refuseOwnStorage(repository: Repository, mountPoint: string): void {
+  if (!isDirect(repository)) return
+  const storagePath = /^Filesystem: (\/.*)$/.exec(repository.blobs.displayName)?.[1]
+  for (const path of [storagePath, repository.cacheDirectory])
+    if (path !== undefined && `${path}/`.startsWith(`${mountPoint}/`))
+      throw new MountError(`Cannot mount on ${mountPoint}: ${path}, which the mount reads from, is in it. Choose another directory.`)
 }
 
 function unmountOnAbort(mount: FuseMount, signal: AbortSignal | undefined, mountPoint: string, warn: (line: string) => void): void {
@@ -170,7 +190,7 @@ async function plantRoot(
     onError: (error) => warn(`the list of snapshots cannot be brought up to date: ${messageOf(error)}`),
   })
   await live.start()
-  tables.add(anchor(groupRow('', levels.root, 0n, owner)))
+  tables.add(anchor(groupRow('', levels.root, levels.newestNs, owner)))
   return () => live.visit()
 }
 

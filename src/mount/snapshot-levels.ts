@@ -27,6 +27,8 @@ const latestName = 'latest'
 /** The levels above the snapshots: `user@host`, source, time (spec 03, 6.8; spec 08, 1.3). Follows the list of snapshots it is given. */
 export class SnapshotLevels {
   readonly root: LiveTable
+  /** Start of the newest snapshot. */
+  newestNs = 0n
   private readonly groups = new Map<string, LiveTable>()
   private readonly places = new Map<LiveTable, { readonly parent: LiveTable; readonly name: ByteName }>()
 
@@ -44,6 +46,7 @@ export class SnapshotLevels {
   update(snapshots: readonly Snapshot[]): Stale[] {
     const stale: Stale[] = []
     const { source } = this
+    this.newestNs = newest(snapshots)
     const shown = snapshots.filter((s) => s.rootEntry !== undefined && (source === undefined || sameSource(s.source, source)))
     if (source !== undefined) {
       this.apply(this.root, generationRows(shown, this.owner), stale)

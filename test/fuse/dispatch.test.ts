@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { errno, FuseError } from '#fuse/errno.ts'
 import type { AttributesChange, FuseOperations } from '#fuse/operations.ts'
-import { attributes, entry, fields, name, wire } from './wire.ts'
+import { attributes, entry, fields, initBody, name, wire } from './wire.ts'
 
 const base: FuseOperations = { lookup: () => entry(7), getattr: () => ({ attributesSeconds: 1.25, attributes }) }
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -62,6 +62,14 @@ describe('replies, byte for byte', () => {
     expect(kernel.reply(kernel.send(14, 1, fields([0x8000, 4], [0, 4])))?.body.toString('hex')).toBe('00800000020000002200000000000000')
   })
 
+  test('OPEN of a file system that leaves it out: ENOSYS where the kernel understands, else an empty success', () => {
+    const kernel = wire(base)
+    expect(kernel.reply(kernel.send(14, 1, Buffer.alloc(8)))?.error).toBe(errno.ENOSYS)
+    const old = wire(base, { init: false })
+    old.send(26, 0, initBody(31, 1 << 5, 0))
+    expect(old.reply(old.send(14, 1, Buffer.alloc(8)))).toEqual({ error: 0, body: Buffer.from('00000000000000000200000000000000', 'hex') })
+  })
+
   test('OPENDIR: listing cached', () => {
     const kernel = wire({ ...base, opendir: () => ({ handle: 1, keepCache: true, cacheListing: true }) })
     expect(kernel.reply(kernel.send(27, 1, Buffer.alloc(8)))?.body.readUInt32LE(8)).toBe(0b1010)
@@ -73,7 +81,7 @@ describe('replies, byte for byte', () => {
     const body = kernel.reply(kernel.send(17, 1))?.body as Buffer
     expect(body.length).toBe(80)
     expect(body.subarray(0, 52).toString('hex')).toBe(
-      ['01', '02', '03', '04', '05'].map((n) => `${n}00000000000000`).join('') + '00100000ff00000000100000',
+      `${['01', '02', '03', '04', '05'].map((n) => `${n}00000000000000`).join('')}00100000ff00000000100000`,
     )
   })
 

@@ -123,6 +123,34 @@ describe.skipIf(why !== undefined)(`what a mount shows${why === undefined ? '' :
     }
   })
 
+  test('refuses to cover the repository that it reads from', async () => {
+    const facts = unpackFixture('default')
+    try {
+      const covering = serve({ repository: facts.path, mountPoint: join(facts.path, '..'), options: { allowNonEmpty: true } })
+      await expect(covering).rejects.toThrow('which the mount reads from')
+    } finally {
+      facts.remove()
+    }
+  })
+
+  test('gives memory back when the kernel forgets', async () => {
+    const wide = scratch()
+    for (let i = 0; i < 300; i++) {
+      mkdirSync(join(wide, `d${i}`))
+      writeFileSync(join(wide, `d${i}/f`), `${i}`)
+    }
+    const mount = await serve({ folder: wide, options: { maxCachedDirectories: 5 } })
+    await run('find', [mount.mountPoint, '-ls'])
+    mount.order({ do: 'tables' })
+    expect((await mount.event('tables')).count).toBeGreaterThan(290)
+    writeFileSync('/proc/sys/vm/drop_caches', '2')
+    await sleep(300)
+    mount.events.length = 0
+    mount.order({ do: 'tables' })
+    expect((await mount.event('tables')).count).toBeLessThan(50)
+    expect(readFileSync(join(mount.tree, 'd7/f'), 'utf8')).toBe('7')
+  })
+
   test('one snapshot, a path in it, or the generations of one source can be mounted alone', async () => {
     const facts = unpackFixture('default')
     try {

@@ -12,7 +12,7 @@ export interface MountEvent {
   readonly event: string
   readonly line?: string
   readonly message?: string
-  readonly rss?: number
+  readonly count?: number
 }
 
 /** Why live mounts cannot be tested here, or undefined. */

@@ -49,7 +49,7 @@ try {
   createInterface({ input: process.stdin }).on('line', (line) => {
     const order = JSON.parse(line) as { readonly do: string; readonly startNs?: string; readonly path?: string; readonly name?: string }
     if (order.do === 'snapshot') folder.addSnapshot(folder.addTree(order.path ?? '', 'tree'), source, BigInt(order.startNs ?? '0'))
-    if (order.do === 'memory') say('memory', { rss: process.memoryUsage().rss })
+    if (order.do === 'tables') say('tables', { count: mount.directoryCount })
     if (order.do === 'unmount') unmountAt(orders.mountPoint).catch((error: Error) => say('error', { message: error.message }))
   })
   await mount.done
