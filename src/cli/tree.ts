@@ -129,6 +129,11 @@ export const root: Branch = {
           describe: 'Set options of this client',
           load: async () => (await import('./commands/repository/set-client.ts')).setClientOptions,
         },
+        'set-parameters': {
+          describe: 'Set parameters of the repository',
+          aliases: ['set-params'],
+          load: async () => (await import('./commands/repository/set-parameters.ts')).setParametersCommand,
+        },
         status: {
           describe: 'Show the connection and the repository',
           load: async () => (await import('./commands/repository/status.ts')).status,
@@ -156,6 +161,17 @@ export const root: Branch = {
         list: { describe: 'List snapshots', aliases: ['ls'], load: async () => (await import('./commands/snapshot/list.ts')).list },
         restore: { describe: 'Restore a folder or file', load: async () => (await import('./commands/restore.ts')).restore },
         pin: { describe: 'Keep snapshots from expiring', load: async () => (await import('./commands/snapshot/pin.ts')).pin },
+      },
+    },
+    session: {
+      describe: 'Commands to look at write sessions',
+      hidden: true,
+      children: {
+        list: {
+          describe: 'List open write sessions',
+          aliases: ['ls'],
+          load: async () => (await import('./commands/session-list.ts')).sessionList,
+        },
       },
     },
     show: {

@@ -4,6 +4,9 @@ import type { BlobId, BlobReader } from '#repo/blob/storage.ts'
 import type { ContentId } from './content-id.ts'
 import { allIds, type ContentInfo, type ContentReader, type IdRange } from './store.ts'
 
+/** Its pack is not there, ends before it, or does not give it back. */
+export type ContentFault = 'missing pack' | 'truncated pack' | 'unreadable'
+
 export interface VerifyOptions {
   readonly range?: IdRange
   readonly includeDeleted?: boolean
@@ -12,7 +15,7 @@ export interface VerifyOptions {
   readonly parallelism?: number
   /** Uniform numbers from 0 up to 1; chooses what is read. */
   readonly random?: () => number
-  readonly onError?: (id: ContentId, message: string) => void
+  readonly onError?: (id: ContentId, message: string, fault: ContentFault, info: ContentInfo) => void
   readonly onProgress?: (checked: number) => void
 }
 
@@ -30,16 +33,16 @@ export async function verifyContents(contents: ContentReader, storage: BlobReade
   const result = { checked: 0, read: 0, errors: 0 }
   const check = async (info: ContentInfo): Promise<void> => {
     const size = packs.get(info.packBlob)
-    let problem: string | undefined
-    if (size === undefined) problem = `its pack ${info.packBlob} is not in the storage`
-    else if (info.packOffset + info.packedLength > size) problem = `its pack ${info.packBlob} is too short: ${size} bytes`
+    const fail = (fault: ContentFault, message: string): void => {
+      result.errors++
+      onError?.(info.id, message, fault, info)
+    }
+    if (size === undefined) fail('missing pack', `its pack ${info.packBlob} is not in the storage`)
+    else if (info.packOffset + info.packedLength > size) fail('truncated pack', `its pack ${info.packBlob} is too short: ${size} bytes`)
     else if (readPercent > 0 && random() * 100 < readPercent) {
       result.read++
-      problem = await contents.get(info.id).then(() => undefined, messageOf)
-    }
-    if (problem !== undefined) {
-      result.errors++
-      onError?.(info.id, problem)
+      const problem = await contents.get(info.id).then(() => undefined, messageOf)
+      if (problem !== undefined) fail('unreadable', problem)
     }
     result.checked++
     onProgress?.(result.checked)

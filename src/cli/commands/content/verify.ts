@@ -1,10 +1,9 @@
-import { messageOf } from '#base/errors.ts'
-import { mapLimited } from '#base/limit.ts'
 import type { CommandContext } from '#cli/context.ts'
 import { CommandError } from '#cli/exit.ts'
 import { contentRangeFlags, defineCommand } from '#cli/flag.ts'
+import type { BlobInfo, BlobReader } from '#repo/blob/storage.ts'
 import type { ContentInfo } from '#repo/content/store.ts'
-import type { DirectRepository } from '#repo/repository/repository.ts'
+import type { ContentFault, VerifyResult } from '#repo/content/verify.ts'
 import { rangeOf } from './range.ts'
 
 const listReportEvery = 10_000
@@ -19,109 +18,90 @@ export const verify = defineCommand({
     ...contentRangeFlags,
   ],
   async run(c, values) {
+    const { verifyContents } = await import('#repo/content/verify.ts')
     const repository = await c.openDirect()
-    const packs = await listBlobs(c, repository)
+    const blobs = await listBlobs(c, repository.blobs)
     c.log.info('Verifying contents...')
-    const check = new ContentCheck(c, repository, packs, values.full ? 100 : (values['download-percent'] ?? 0), values['progress-interval'])
-    const contents = repository.contents.iterate(rangeOf(values), values['include-deleted'])
-    await mapLimited(contents, Math.max(1, values.parallel), (info) => check.verify(info))
+    const faults = new Faults(c)
+    const intervalMs = Number(values['progress-interval'] / 1_000_000n)
+    let reportedMs = 0
+    const result = await verifyContents(repository.contents, blobs, {
+      range: rangeOf(values),
+      includeDeleted: values['include-deleted'],
+      readPercent: values.full ? 100 : (values['download-percent'] ?? 0),
+      parallelism: Math.max(1, values.parallel),
+      onError: (id, message, fault, info) => faults.add(id, message, fault, info),
+      onProgress: (checked) => {
+        const now = repository.clock.nowMs()
+        if (now - reportedMs < intervalMs) return
+        reportedMs = now
+        c.log.info(`  Verified ${checked} contents, ${faults.count} errors, estimating...`)
+      },
+    })
     c.log.info('Finished verifying contents')
-    check.report()
+    faults.report(result)
   },
 })
 
-async function listBlobs(c: CommandContext, repository: DirectRepository): Promise<ReadonlyMap<string, number>> {
+/** Lists the storage once, telling how far it has come; the listing then serves as the storage to check against. */
+async function listBlobs(c: CommandContext, storage: BlobReader): Promise<BlobReader> {
   c.log.info('Listing blobs...')
-  const sizes = new Map<string, number>()
-  for await (const { id, sizeBytes } of repository.blobs.list('')) {
-    sizes.set(id, sizeBytes)
-    if (sizes.size % listReportEvery === 0) c.log.info(`  ${sizes.size} blobs...`)
+  const blobs: BlobInfo[] = []
+  for await (const blob of storage.list('')) {
+    blobs.push(blob)
+    if (blobs.length % listReportEvery === 0) c.log.info(`  ${blobs.length} blobs...`)
   }
-  c.log.info(`Listed ${sizes.size} blobs.`)
-  return sizes
+  c.log.info(`Listed ${blobs.length} blobs.`)
+  return {
+    get: (id, range) => storage.get(id, range),
+    stat: (id) => storage.stat(id),
+    async *list(prefix) {
+      for (const blob of blobs) if (blob.id.startsWith(prefix)) yield blob
+    },
+  }
 }
 
-/** Looks at each content: does its pack exist, is it long enough, and, for some or all, does it read (spec 06, 14.2). */
-class ContentCheck {
-  #verified = 0
-  #errors = 0
-  #missing = 0
-  #truncated = 0
-  #unreadable = 0
-  #read = 0
-  #reportedMs = 0
-  readonly #missingPacks = new Set<string>()
-  readonly #truncatedPacks = new Set<string>()
-  readonly #corruptPacks = new Map<string, number>()
-
-  constructor(
-    readonly c: CommandContext,
-    readonly repository: DirectRepository,
-    readonly packs: ReadonlyMap<string, number>,
-    readonly readPercent: number,
-    readonly progressNs: bigint,
-  ) {}
-
-  async verify(info: ContentInfo): Promise<void> {
-    await this.#verify(info)
-    this.#verified++
-    const now = this.repository.clock.nowMs()
-    if (now - this.#reportedMs < Number(this.progressNs / 1_000_000n)) return
-    this.#reportedMs = now
-    this.c.log.info(`  Verified ${this.#verified} contents, ${this.#errors} errors, estimating...`)
+/** What has been found wrong, by kind and pack. */
+class Faults {
+  count = 0
+  readonly #contents: Record<ContentFault, number> = { 'missing pack': 0, 'truncated pack': 0, unreadable: 0 }
+  readonly #packs: Record<ContentFault, Map<string, number>> = {
+    'missing pack': new Map(),
+    'truncated pack': new Map(),
+    unreadable: new Map(),
   }
 
-  async #verify(info: ContentInfo): Promise<void> {
-    const size = this.packs.get(info.packBlob)
-    if (size === undefined) {
-      this.#missing++
-      this.#missingPacks.add(info.packBlob)
-      return this.#fail(`content ${info.id} depends on missing blob ${info.packBlob}`)
-    }
-    if (info.packOffset + info.packedLength > size) {
-      this.#truncated++
-      this.#truncatedPacks.add(info.packBlob)
-      return this.#fail(`content ${info.id} out of bounds of its pack blob ${info.packBlob}`)
-    }
-    if (this.readPercent < 100 && Math.random() * 100 >= this.readPercent) return
-    this.#read++
-    try {
-      await this.repository.contents.get(info.id)
-    } catch (error) {
-      this.#unreadable++
-      this.#corruptPacks.set(info.packBlob, (this.#corruptPacks.get(info.packBlob) ?? 0) + 1)
-      this.#fail(`content ${info.id} is invalid: ${messageOf(error)}`)
-    }
-  }
+  constructor(readonly c: CommandContext) {}
 
-  #fail(message: string): void {
-    this.#errors++
-    this.c.log.error(message)
+  add(id: string, message: string, fault: ContentFault, { packBlob }: ContentInfo): void {
+    this.count++
+    this.#contents[fault]++
+    this.#packs[fault].set(packBlob, (this.#packs[fault].get(packBlob) ?? 0) + 1)
+    if (fault === 'missing pack') this.c.log.error(`content ${id} depends on missing blob ${packBlob}`)
+    else if (fault === 'truncated pack') this.c.log.error(`content ${id} out of bounds of its pack blob ${packBlob}`)
+    else this.c.log.error(`content ${id} is invalid: ${message}`)
   }
 
   /** Logs the counters; throws CommandError naming what is wrong. */
-  report(): void {
+  report(result: VerifyResult): void {
     const counters = {
-      verifiedContents: this.#verified,
-      totalErrorCount: this.#errors,
-      contentsInMissingPacks: this.#missing,
-      contentsInTruncatedPacks: this.#truncated,
-      unreadableContents: this.#unreadable,
-      readContents: this.#read,
-      missingPacks: this.#missingPacks.size,
-      truncatedPacks: this.#truncatedPacks.size,
-      corruptedPacks: this.#corruptPacks.size,
+      verifiedContents: result.checked,
+      totalErrorCount: result.errors,
+      contentsInMissingPacks: this.#contents['missing pack'],
+      contentsInTruncatedPacks: this.#contents['truncated pack'],
+      unreadableContents: this.#contents.unreadable,
+      readContents: result.read,
+      missingPacks: this.#packs['missing pack'].size,
+      truncatedPacks: this.#packs['truncated pack'].size,
+      corruptedPacks: this.#packs.unreadable.size,
     }
     this.c.log.info(`verifyCounters:\t${JSON.stringify(counters)}`)
-    for (const pack of this.#missingPacks) this.c.log.error(`missing blob ${pack}`)
-    for (const [packID, count] of this.#corruptPacks)
+    for (const [packID, count] of this.#packs.unreadable)
       this.c.log.error(`corruptedPack\t${JSON.stringify({ packID, numberOfReferencedContents: count })}`)
-    if (this.#errors === 0) return
-    const faults = [
-      this.#missing > 0 ? `${this.#missing} in missing pack blobs` : '',
-      this.#truncated > 0 ? `${this.#truncated} behind the end of their pack blobs` : '',
-      this.#unreadable > 0 ? `${this.#unreadable} unreadable` : '',
-    ].filter((f) => f !== '')
-    throw new CommandError(`verify contents: encountered ${this.#errors} errors: contents ${faults.join(', ')}`)
+    if (result.errors === 0) return
+    const found = (Object.keys(this.#contents) as ContentFault[])
+      .filter((f) => this.#contents[f] > 0)
+      .map((f) => `${this.#contents[f]} ${f}`)
+    throw new CommandError(`verify contents: encountered ${result.errors} errors: ${found.join(', ')}`)
   }
 }
