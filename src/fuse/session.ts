@@ -84,9 +84,14 @@ export class KernelSession {
 
   private handle(bytes: Buffer, start: number, end: number): void {
     const code = bytes.readUInt32LE(start + 4)
-    if (code === op.forget) this.forgetOne(bytes, start, end)
-    else if (code === op.batchForget) this.forgetMany(bytes, start, end)
-    else {
+    if (code === op.forget || code === op.batchForget) {
+      try {
+        if (code === op.forget) this.forgetOne(bytes, start, end)
+        else this.forgetMany(bytes, start, end)
+      } catch (error) {
+        this.options.report?.('FORGET', error) // there is no reply that could say so
+      }
+    } else {
       const request = requestAt(bytes, start, end)
       if (request === undefined) this.refuse(bytes, start)
       else this.handleRequest(code, request)

@@ -14,9 +14,9 @@ export interface TablesOptions {
 }
 
 interface Loaded {
+  readonly key: string
   readonly table: StoredTable
   readonly parent: Table
-  readonly row: number
   /** Open listings. */
   handles: number
   /** Loaded tables below. */
@@ -28,6 +28,8 @@ interface Loaded {
 export class Tables {
   private readonly bySerial = new Map<number, Table>()
   private readonly loaded = new Map<Table, Loaded>()
+  /** Dropped ones that someone may still be about to use. */
+  private readonly dropped = new WeakMap<Table, Loaded>()
   /** Key `<serial>/<row>` of a directory -> its children, or the load in progress. */
   private readonly below = new Map<string, StoredTable | Promise<StoredTable>>()
   /** Tables nobody uses, oldest first. */
@@ -61,7 +63,7 @@ export class Tables {
 
   remember(table: Table, row: number): void {
     table.remember(row)
-    const loaded = this.loaded.get(table)
+    const loaded = this.inUse(table)
     if (loaded !== undefined) this.wake(loaded)
   }
 
@@ -101,7 +103,7 @@ export class Tables {
 
   /** A listing is open: its table stays. */
   hold(table: Table): void {
-    const loaded = this.loaded.get(table)
+    const loaded = this.inUse(table)
     if (loaded === undefined) return
     loaded.handles++
     this.wake(loaded)
@@ -118,17 +120,32 @@ export class Tables {
     if (objectId === '') throw new FuseError(errno.EIO, 'the directory has no object')
     const entries = await withDeadline(this.readDirectory(objectId), this.options.timeoutMs, `reading directory ${objectId}`)
     const table = new StoredTable(this.takeSerial(), parent.inodeAt(row), parent.inode, entries)
-    this.bySerial.set(table.serial, table)
     this.below.set(key, table)
-    const loaded: Loaded = { table, parent, row, handles: 0, children: 0 }
-    this.loaded.set(table, loaded)
-    const above = this.loaded.get(parent)
-    if (above !== undefined) {
-      above.children++
-      this.wake(above)
-    }
+    const loaded: Loaded = { key, table, parent, handles: 0, children: 0 }
+    this.place(loaded)
     this.settle(loaded)
     return table
+  }
+
+  private place(loaded: Loaded): void {
+    this.bySerial.set(loaded.table.serial, loaded.table)
+    this.loaded.set(loaded.table, loaded)
+    const above = this.inUse(loaded.parent)
+    if (above === undefined) return
+    above.children++
+    this.wake(above)
+  }
+
+  /** What is known of a loaded table. One that was dropped between its load and its visitor's turn comes back. */
+  private inUse(table: Table): Loaded | undefined {
+    const known = this.loaded.get(table)
+    if (known !== undefined) return known
+    const before = this.dropped.get(table)
+    if (before === undefined) return undefined
+    this.dropped.delete(table)
+    this.place(before)
+    if (!this.below.has(before.key)) this.below.set(before.key, before.table)
+    return before
   }
 
   private wake(loaded: Loaded): void {
@@ -150,7 +167,8 @@ export class Tables {
     this.wake(loaded)
     this.loaded.delete(loaded.table)
     this.bySerial.delete(loaded.table.serial)
-    this.below.delete(`${loaded.parent.serial}/${loaded.row}`)
+    if (this.below.get(loaded.key) === loaded.table) this.below.delete(loaded.key)
+    this.dropped.set(loaded.table, loaded)
     const above = this.loaded.get(loaded.parent)
     if (above === undefined) return
     above.children--

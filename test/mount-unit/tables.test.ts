@@ -149,6 +149,19 @@ describe('the set of tables', () => {
     expect(await tables.childrenOf(top, 0)).not.toBe(table)
   })
 
+  test('takes back a table that was dropped before its visitor came', async () => {
+    const { tables, root } = make(0)
+    const top = await root()
+    const [first, second] = await Promise.all([tables.childrenOf(top, 0), tables.childrenOf(top, 1)])
+    await tables.childrenOf(top, 2)
+    tables.remember(first, 0)
+    tables.remember(second, 0)
+    expect(tables.locate(nodeId(first.serial, 0)).table).toBe(first)
+    expect(tables.locate(nodeId(second.serial, 0)).table).toBe(second)
+    expect(tables.locate(nodeId(top.serial, 0)).table).toBe(top)
+    expect(await tables.childrenOf(top, 0)).toBe(first)
+  })
+
   test('tries a directory that could not be read again at the next visit', async () => {
     const { tables, reads, broken, root } = make()
     const top = await root()
