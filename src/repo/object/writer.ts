@@ -75,8 +75,8 @@ export class SplittingWriter implements ObjectWriter {
     return this.#object() as Promise<ObjectId>
   }
 
+  /** Good at any time: a file may be finished, or given up, just when it is its turn. */
   async checkpoint(): Promise<ObjectId | ''> {
-    this.#check()
     return this.#object()
   }
 

@@ -37,7 +37,7 @@ export class DirectoryInProgress {
   async checkpoint(repository: Repository): Promise<DirectoryEntry> {
     const unfinished: { file: FileInProgress; entry: DirectoryEntry }[] = []
     for (const [file, entry] of [...this.#files]) {
-      const objectId = await this.#checkpointOf(file)
+      const objectId = await file.writer.checkpoint()
       // The changed name keeps a later run from taking the unfinished object for the file's.
       if (objectId !== '') unfinished.push({ file, entry: { ...entry, name: `.checkpointed.${file.name}.${randomUUID()}`, objectId } })
     }
@@ -52,16 +52,5 @@ export class DirectoryInProgress {
       { data: encodeDirectory(entries, summary), options: directoryObjectOptions(this.metadataCompressor) },
     ])
     return { ...this.entry, objectId: objectId as ObjectId, summary }
-  }
-
-  /** '' for a file without a chunk yet, and for one that has been finished or given up meanwhile. */
-  async #checkpointOf(file: FileInProgress): Promise<ObjectId | ''> {
-    if (!this.#files.has(file)) return ''
-    try {
-      return await file.writer.checkpoint()
-    } catch (error) {
-      if (!this.#files.has(file)) return ''
-      throw error
-    }
   }
 }
