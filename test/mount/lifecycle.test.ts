@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { scratchFolders } from '../support/scratch.ts'
-import { isMounted, liveMounts, run, whyNoLiveMounts } from './support/live.ts'
+import { isFuseNativeThere, isMounted, liveMounts, run, whyNoLiveMounts } from './support/live.ts'
 import { noise } from './support/source-tree.ts'
 
 const scratch = scratchFolders()
@@ -43,8 +43,14 @@ describe.skipIf(why !== undefined)(`the life of a mount${why === undefined ? '' 
     expect(readdirSync(mount.mountPoint)).toEqual([])
   })
 
-  test.each(['1', '0'])('ends under load without hanging (KURA_NATIVE=%s)', async (native) => {
-    const mount = await serve({ folder: source, env: { KURA_NATIVE: native }, options: { maxCachedBytes: 8 << 20 } })
+  const kinds: [string, string, string][] = [
+    ['kernel driver with the addon', 'kernel', '1'],
+    ['kernel driver without the addon', 'kernel', '0'],
+    ...(isFuseNativeThere ? [['fuse-native', 'fuse-native', '1'] as [string, string, string]] : []),
+  ]
+
+  test.each(kinds)('ends under load without hanging: %s', async (_name, driver, native) => {
+    const mount = await serve({ folder: source, driver, env: { KURA_NATIVE: native }, options: { maxCachedBytes: 8 << 20 } })
     const loop = `while cat '${mount.tree}/big' > /dev/null 2>&1 && find '${mount.mountPoint}' > /dev/null 2>&1; do :; done`
     const readers = Array.from({ length: 4 }, () => spawn('sh', ['-c', loop], { stdio: 'ignore' }))
     const ended = Promise.all(readers.map((r) => new Promise((resolve) => r.once('exit', resolve))))
