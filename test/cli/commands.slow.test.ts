@@ -226,6 +226,80 @@ describe('policies', () => {
   })
 })
 
+describe('policy edit', () => {
+  const editor = (change: string): Record<string, string> => {
+    const script = join(home, 'editor.sh')
+    writeFileSync(script, `#!/bin/sh\n${change}\n`, { mode: 0o755 })
+    return { VISUAL: script, EDITOR: 'false' }
+  }
+  const target = 'ann@pc:/edited'
+
+  test('saves what the editor leaves when the person says yes', async () => {
+    const change = `sed -i 's/"retention": {}/"retention": {"keepDaily": 3}/' "$1"`
+    expect((await kura(['policy', 'edit', target], { env: editor(change), answers: ['n'] })).status).toBe(0)
+    expect((await kura(['policy', 'export', target])).status).toBe(1)
+    expect((await kura(['policy', 'edit', target], { env: editor(change), answers: ['y'] })).status).toBe(0)
+    expect(JSON.parse((await ok('policy', 'export', target)).out)).toMatchObject({ [target]: { retention: { keepDaily: 3 } } })
+  })
+
+  test('asks nothing when nothing has changed', async () => {
+    expect(await kura(['policy', 'edit', target], { env: editor(':') })).toMatchObject({ status: 0, out: '' })
+  })
+
+  test('asks again after an unknown field, and gives up when told', async () => {
+    const run = await kura(['policy', 'edit', target], { env: editor(`echo '{"nonsense":1}' > "$1"`), answers: ['y', 'n'] })
+    expect(run).toMatchObject({ status: 1, out: 'Reopen editor to fix? (Y/n) '.repeat(2) })
+    expect(run.err).toContain('nonsense')
+  })
+})
+
+describe('diff', () => {
+  test('ends with statistics and shows the lines of files when asked', async () => {
+    const folder = join(home, 'changing')
+    mkdirSync(folder)
+    writeFileSync(join(folder, 'a.txt'), 'before\n')
+    const idOf = (out: string): string => (JSON.parse(out) as { id: string }).id
+    const first = idOf((await ok('snapshot', 'create', '--json', folder)).out)
+    writeFileSync(join(folder, 'a.txt'), 'and after\n')
+    writeFileSync(join(folder, 'b.txt'), 'new\n')
+    const second = idOf((await ok('snapshot', 'create', '--json', folder)).out)
+    const lines = (await ok('diff', first, second)).out.split('\n')
+    expect(lines).toContain('./a.txt sizes differ: 7 10')
+    expect(lines).toContain('added file ./b.txt (4 bytes)')
+    expect(JSON.parse(lines.at(-1) as string)).toMatchObject({ fileEntries: { added: 1, modified: 2 } })
+    const shown = (await ok('diff', '-f', first, second)).out
+    expect(shown).toContain('\n-before\n')
+    expect(shown).toContain('\n+and after\n')
+    expect((await ok('diff', '-f', '--diff-command=echo', first, second)).out).toContain('/dev/null new/b.txt\n')
+  })
+})
+
+describe('parameters and caches', () => {
+  test('set-parameters changes what status shows, and refuses what is out of range', async () => {
+    expect(await kura(['repository', 'set-parameters'])).toMatchObject({ status: 0, out: '', err: 'no changes\n\n' })
+    expect((await kura(['repository', 'set-parameters', '--max-pack-size-mb=121'])).status).toBe(1)
+    expect((await kura(['repository', 'set-parameters', '--index-version=1'])).err).toContain('index format version can only be upgraded')
+    await ok('repository', 'set-params', '--max-pack-size-mb=44', '--epoch-advance-on-count=22')
+    const { out } = await ok('repository', 'status')
+    expect(out).toContain('\nMax pack length:     46.1 MB\n')
+    expect(out).toContain('\nEpoch advance on:        22 blobs or 10.5 MB, minimum 24h0m0s\n')
+  })
+
+  test('cache set, info and clear', async () => {
+    expect((await kura(['cache', 'set'])).err).toBe('no changes\n')
+    expect((await ok('cache', 'set', '--content-cache-size-mb=33', '--content-min-sweep-age=10m')).out).toBe('')
+    const directory = (await ok('cache', 'info', '--path')).out.trimEnd()
+    mkdirSync(join(directory, 'contents'), { recursive: true })
+    writeFileSync(join(directory, 'contents', 'x.f'), '123')
+    writeFileSync(join(directory, 'mine.txt'), 'not a cache file')
+    expect((await ok('cache', 'info')).out).toBe(
+      `${directory}/contents: 1 files 3 B (soft limit: 33 MB, hard limit: none, min sweep age: 10m0s)\n`,
+    )
+    expect((await ok('cache', 'clear')).out).toBe('')
+    expect(readdirSync(directory)).toEqual(['mine.txt'])
+  })
+})
+
 describe('connections', () => {
   test('can be made again by a token, which replaces the old one', async () => {
     const { out } = await ok('repository', 'status', '-t', '-s')
