@@ -50,7 +50,7 @@ export function parseFirstJson(text: string, parse: (text: string) => unknown = 
 /** More values than any honest document has that fits a JavaScript string; fewer than what fits a heap of usual size. */
 const maxJsonValues = 24_000_000
 /** Longest string that JavaScript can hold. */
-const maxJsonBytes = 0x1fffffe8
+export const maxJsonBytes = 0x1fffffe8
 const checkedFromBytes = 1 << 20
 
 /** Text of JSON from outside. Text that is small but would become gigabytes of empty objects ends the process when it is parsed, so

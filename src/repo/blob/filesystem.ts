@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile, stat, statfs, unlink } from 'node:fs/promises'
+import { mkdir, open, stat, statfs, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { makeDirectoryBelow, syncDirectory, writeDurably } from '#base/durable.ts'
 import { systemCode } from '#base/errors.ts'
 import { BlobExistsError, BlobNotFoundError, BlobRangeError, StorageError, UnsupportedOptionError } from './errors.ts'
 import { type FilesystemOptions, formatFilesystemOptions, parseFilesystemOptions } from './filesystem-options.ts'
 import { listFolders } from './folder-walk.ts'
-import { OpenFiles } from './open-files.ts'
+import { OpenFiles, readWithoutWaiting } from './open-files.ts'
 import { checkRange } from './range.ts'
 import { blobPath, defaultLayout, formatLayout, parseLayout, type ShardLayout, shardsFile } from './shard.ts'
 import type { BackendType, BlobExtras, BlobId, BlobInfo, BlobStorage, ByteRange, PutOptions } from './storage.ts'
@@ -14,6 +14,8 @@ import { storageErrorOf } from './system-errors.ts'
 
 const defaultFileMode = 0o600
 const defaultDirMode = 0o700
+/** Before memory is set aside for ranges beyond this, the size of the file is looked at: the index may say anything. */
+const checkedRangeBytes = 32 << 20
 
 /** Blobs as files below a folder, laid out as Kopia lays them out. Source: spec 04, 4.2 and 4.3.1. */
 export const filesystemBackend: BackendType<FilesystemOptions> = {
@@ -60,8 +62,10 @@ class FilesystemStorage implements BlobStorage {
   async get(id: BlobId, range?: ByteRange): Promise<Buffer> {
     const path = await this.pathOf(id)
     try {
-      if (!range) return await readFile(path)
+      if (!range) return await readRegularFile(path)
       checkRange(id, range)
+      if (range.length > checkedRangeBytes && range.offset + range.length > (await stat(path)).size)
+        throw new BlobRangeError(id, `wanted ${range.length} bytes at ${range.offset}`)
       const buffer = Buffer.allocUnsafe(range.length)
       const got = await this.openFiles.read(path, buffer, range.offset)
       if (got < range.length) throw new BlobRangeError(id, `wanted ${range.length} bytes at ${range.offset}, got ${got}`)
@@ -148,7 +152,9 @@ class FilesystemStorage implements BlobStorage {
   private async pathOf(id: BlobId): Promise<string> {
     if (id === '' || /[/\\\0]/.test(id)) throw new StorageError(`"${id}" is not a name that a blob can have in a filesystem storage`)
     this.layout ??= await this.loadLayout()
-    return join(this.options.path, blobPath(this.layout, id))
+    const path = blobPath(this.layout, id)
+    if (/(?:^|\/)\.\.?\//.test(path)) throw new StorageError(`the blob "${id}" would lie outside of its folder in a filesystem storage`)
+    return join(this.options.path, path)
   }
 
   private loadLayout(): Promise<ShardLayout> {
@@ -162,7 +168,7 @@ class FilesystemStorage implements BlobStorage {
     const path = join(this.options.path, shardsFile)
     let text: string
     try {
-      text = await readFile(path, 'utf8')
+      text = (await readRegularFile(path)).toString('utf8')
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw storageErrorOf(error, `cannot read ${path}`)
       const layout = defaultLayout(this.options.dirShards, this.create)
@@ -185,5 +191,16 @@ class FilesystemStorage implements BlobStorage {
     } catch (error) {
       throw storageErrorOf(error, `cannot find the capacity of ${this.options.path}`)
     }
+  }
+}
+
+/** All bytes of a file. Whatever else has the name (a folder, a pipe, a device that never ends) is an error. */
+async function readRegularFile(path: string): Promise<Buffer> {
+  const handle = await open(path, readWithoutWaiting)
+  try {
+    if (!(await handle.stat()).isFile()) throw new StorageError(`${path} is not a regular file`)
+    return await handle.readFile()
+  } finally {
+    await handle.close()
   }
 }

@@ -1,4 +1,4 @@
-import { lstat, readdir } from 'node:fs/promises'
+import { lstat, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemCode } from '#base/errors.ts'
 import { mapLimited } from '#base/limit.ts'
@@ -51,12 +51,14 @@ async function readFolder(folder: Folder, prefix: BlobId, isRoot: boolean): Prom
   }
 }
 
+/** Undefined for what cannot be read as a file: it is no blob. A link to a file is one. */
 async function blobInfo(id: BlobId, path: string): Promise<BlobInfo | undefined> {
   try {
-    const { size, mtimeMs } = await lstat(path)
-    return { id, sizeBytes: size, modifiedMs: mtimeMs }
+    let found = await lstat(path)
+    if (found.isSymbolicLink()) found = await stat(path)
+    return found.isFile() ? { id, sizeBytes: found.size, modifiedMs: found.mtimeMs } : undefined
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined
+    if (['ENOENT', 'ELOOP'].includes(systemCode(error) ?? '')) return undefined
     throw error
   }
 }

@@ -1,4 +1,4 @@
-import { close, open, read } from 'node:fs'
+import { close, constants, open, read } from 'node:fs'
 
 interface OpenFile {
   readonly fd: Promise<number>
@@ -96,8 +96,11 @@ const closeFile = (file: OpenFile): void => {
   )
 }
 
+/** A pipe in the place of a file would keep a thread waiting for somebody who writes into it, without this. */
+export const readWithoutWaiting = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
+
 const openFile = (path: string): Promise<number> =>
-  new Promise((resolve, reject) => open(path, 'r', (error, fd) => (error ? reject(error) : resolve(fd))))
+  new Promise((resolve, reject) => open(path, readWithoutWaiting, (error, fd) => (error ? reject(error) : resolve(fd))))
 
 const readAt = (fd: number, into: Buffer, offset: number, position: number): Promise<number> =>
   new Promise((resolve, reject) => {

@@ -3,7 +3,7 @@ import type { Clock } from '#base/clock.ts'
 import { messageOf } from '#base/errors.ts'
 import { mapLimited } from '#base/limit.ts'
 import { BlobNotFoundError, StorageError } from '#repo/blob/errors.ts'
-import type { BlobId } from '#repo/blob/storage.ts'
+import type { BlobId, BlobInfo } from '#repo/blob/storage.ts'
 import type { Cipher } from '#repo/crypto/algorithms.ts'
 import { openBlob } from '#repo/crypto/blob-sealing.ts'
 import type { IndexCache } from './cache/index-cache.ts'
@@ -17,15 +17,20 @@ const refreshAfterMs = 15 * 60_000
 /** Pause after an automatic refresh that failed. */
 const retryAfterMs = 60_000
 const fetchParallelism = 5
-const maxLoadAttempts = 10
+/** Looks at the listing while blobs on it are gone: for 3 seconds in all. */
+const maxLoadAttempts = 6
 const firstPauseMs = 100
 const manyBlobs = 1000
+/** 16 million rows of the longest keys, and their packs, need less. */
+const maxIndexBytes = 2 ** 30
 const poisonedName = '-repository_unreadable_by_this_'
 
 export interface CommittedIndexParts {
   readonly manager: IndexBlobManager
   readonly cache: IndexCache
   readonly cipher: Cipher
+  /** Bytes of the repository's hash: indexes of other contents are of no use, and would make every look-up fail. */
+  readonly hashBytes: number
   readonly clock: Clock
   /** Skips whatever cannot be loaded, and never refreshes by itself (spec 02, section 9). */
   readonly permissive: boolean
@@ -114,25 +119,40 @@ export class CommittedIndex {
     for (let attempt = 1; ; attempt++) {
       const startedMs = clock.nowMs()
       const active = await manager.activeSet()
-      try {
-        const names = active.blobs.map(({ id }) => id)
-        const loaded = await mapLimited(names, fetchParallelism, (name) => this.#file(name))
-        const files = new Map<BlobId, IndexFile>()
-        for (const [i, name] of names.entries()) {
-          const file = loaded[i]
-          if (file) files.set(name, file)
-        }
+      for (const [name, reason] of active.damaged ?? []) this.#skip(name, reason)
+      const { files, missing } = await this.#filesOf(active.blobs)
+      if (missing.length === 0 || attempt === maxLoadAttempts) {
+        // Listed again and again, and never there: files that lie where their names do not belong.
+        for (const name of missing) this.#skip(name, 'it is listed, but not there when it is asked for')
         this.#swapIfChanged(files, active.watermarkSeconds)
         this.#refreshAtMs = startedMs + refreshAfterMs
         this.#afterLoad(files)
         return
-      } catch (error) {
-        if (!(error instanceof BlobNotFoundError) || attempt === maxLoadAttempts) throw error
-        manager.invalidate()
-        await forgetListings()
-        await pause(firstPauseMs * 2 ** (attempt - 1))
       }
+      manager.invalidate()
+      await forgetListings()
+      await pause(firstPauseMs * 2 ** (attempt - 1))
     }
+  }
+
+  /** Index blobs that can be used, and the names of those that are gone. */
+  async #filesOf(blobs: readonly BlobInfo[]): Promise<{ readonly files: Map<BlobId, IndexFile>; readonly missing: readonly BlobId[] }> {
+    const missing: BlobId[] = []
+    const loaded = await mapLimited(blobs, fetchParallelism, async (blob) => {
+      try {
+        return await this.#file(blob)
+      } catch (error) {
+        if (!(error instanceof BlobNotFoundError)) throw error
+        missing.push(blob.id)
+        return undefined
+      }
+    })
+    const files = new Map<BlobId, IndexFile>()
+    for (const [i, { id }] of blobs.entries()) {
+      const file = loaded[i]
+      if (file) files.set(id, file)
+    }
+    return { files, missing }
   }
 
   #swapIfChanged(files: Map<BlobId, IndexFile>, watermarkSeconds: number | undefined): void {
@@ -144,7 +164,7 @@ export class CommittedIndex {
   }
 
   #swap(files: Map<BlobId, IndexFile>, watermarkSeconds: number | undefined): void {
-    this.set = new IndexSet([...files.values()], watermarkSeconds)
+    this.set = new IndexSet([...files.values()], watermarkSeconds, this.set)
     this.#files = files
     this.revision++
   }
@@ -158,25 +178,31 @@ export class CommittedIndex {
   }
 
   /** The parsed index blob, from memory, the cache or storage; undefined when it is damaged. */
-  async #file(name: BlobId): Promise<IndexFile | undefined> {
+  async #file({ id: name, sizeBytes }: BlobInfo): Promise<IndexFile | undefined> {
     const known = this.#files.get(name)
     if (known) return known
     if (this.#damaged.has(name)) return undefined
     if (name.includes(poisonedName))
       throw new CorruptIndexError(name, 0, 'the repository was upgraded to another index format; connect to it again')
     try {
+      if (sizeBytes > maxIndexBytes) throw new CorruptIndexError(name, 0, `it has ${sizeBytes} bytes, more than any index`)
       return (await this.#fromCache(name)) ?? (await this.#fromStorage(name))
     } catch (error) {
       if (error instanceof BlobNotFoundError && !this.#parts.permissive) throw error
       if (error instanceof StorageError && !this.#parts.permissive) throw error
-      this.#damaged.set(name, messageOf(error))
-      if (this.#warned.has(name)) return undefined
-      this.#warned.add(name)
-      this.#parts.warn(
-        `index blob ${name} is skipped: ${messageOf(error)}. Contents known only from it cannot be read. Mend it with "kura index recover".`,
-      )
+      this.#skip(name, messageOf(error))
       return undefined
     }
+  }
+
+  /** Goes on without an index blob. */
+  #skip(name: BlobId, reason: string): void {
+    this.#damaged.set(name, reason)
+    if (this.#warned.has(name)) return
+    this.#warned.add(name)
+    this.#parts.warn(
+      `index blob ${name} is skipped: ${reason}. Contents known only from it cannot be read. Mend it with "kura index recover".`,
+    )
   }
 
   async #fromCache(name: BlobId): Promise<IndexFile | undefined> {
@@ -207,6 +233,7 @@ export class CommittedIndex {
   #parse(bytes: Buffer, name: BlobId): IndexFile {
     const file = parseIndex(bytes, this.#parts.cipher.overheadBytes, name)
     if (file.count > 0) {
+      if (file.keySize !== 1 + this.#parts.hashBytes) throw new CorruptIndexError(name, 1, `key size ${file.keySize}`)
       file.at(0)
       file.at(file.count - 1)
     }

@@ -16,6 +16,8 @@ import type { ContentCounters } from './store.ts'
 
 /** Kopia's default where the format stores 0 (spec 02, 2.1). */
 const defaultMaxPackBytes = 20 * 1024 * 1024
+/** Nobody may set more (spec 01, 1.6); a pack grows in memory. */
+const largestPackBytes = 120 * 1024 * 1024
 
 export interface ContentStoreOptions {
   readonly storage: BlobStorage
@@ -51,6 +53,7 @@ export async function openContentStore(options: ContentStoreOptions): Promise<Di
     manager: createIndexBlobManager({ storage, cipher, hasher, format, clock, random, signal: stop.signal }),
     cache: caches.indexes,
     cipher,
+    hashBytes: hasher.sizeBytes,
     clock,
     permissive: options.permissive ?? false,
     autoRefresh: options.autoRefresh ?? true,
@@ -72,7 +75,8 @@ export async function openContentStore(options: ContentStoreOptions): Promise<Di
       return current().indexVersion
     },
     get maxPackBytes() {
-      return current().maxPackSizeBytes || defaultMaxPackBytes
+      const { maxPackSizeBytes } = current()
+      return maxPackSizeBytes > 0 ? Math.min(maxPackSizeBytes, largestPackBytes) : defaultMaxPackBytes
     },
     formatPrefix: format.enablePasswordChange || !options.formatBlobBytes ? undefined : embedFormatBlob(options.formatBlobBytes),
     onStored: (pack) => presence.add(pack),

@@ -12,6 +12,18 @@ export class InvalidManifestError extends KuraError {
   readonly code = 'INVALID_MANIFEST'
 }
 
+/** The payload of one manifest cannot be read; the others can. */
+export class DamagedManifestError extends KuraError {
+  readonly code = 'DAMAGED_MANIFEST'
+  constructor(
+    readonly id: string,
+    detail: string,
+    options?: ErrorOptions,
+  ) {
+    super(`manifest ${id} is damaged: ${detail}. Delete it, if nobody needs it.`, options)
+  }
+}
+
 /** A stored content of manifests cannot be read; all of them have to be, to know which are deleted. */
 export class CorruptManifestError extends KuraError {
   readonly code = 'CORRUPT_MANIFEST'

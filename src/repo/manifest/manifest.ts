@@ -11,7 +11,7 @@ export interface ManifestInfo {
 
 /** Labelled JSON documents (spec 03, section 4). */
 export interface ManifestStore {
-  /** `payload` as parsed by parseLosslessJson; `json` its stored text. ManifestNotFoundError. */
+  /** `payload` as parsed by parseLosslessJson; `json` its stored text. ManifestNotFoundError, DamagedManifestError. */
   get(id: string): Promise<{ readonly info: ManifestInfo; readonly payload: unknown; readonly json: string }>
   /** Entries having all the given labels, by modification time ascending. */
   find(labels: Labels): Promise<ManifestInfo[]>

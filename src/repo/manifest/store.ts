@@ -5,7 +5,7 @@ import { messageOf } from '#base/errors.ts'
 import { parseLosslessJson } from '#base/go-json.ts'
 import type { ContentStore } from '#repo/content/store.ts'
 import { CommittedManifests } from './committed.ts'
-import { type CorruptManifestError, InvalidManifestError, ManifestNotFoundError, ReadOnlyManifestsError } from './errors.ts'
+import { type CorruptManifestError, DamagedManifestError, InvalidManifestError, ManifestNotFoundError, ReadOnlyManifestsError } from './errors.ts'
 import { byTimeThenId, hasLabels } from './labels.ts'
 import type { Labels, ManifestInfo, ManifestStore } from './manifest.ts'
 import type { ManifestEntry } from './stored-form.ts'
@@ -53,7 +53,7 @@ class Store implements ManifestStore {
     await this.#load()
     const entry = this.#entry(id)
     if (!entry) throw new ManifestNotFoundError(id)
-    return { info: infoOf(entry), payload: parseLosslessJson(entry.json), json: entry.json }
+    return { info: infoOf(entry), payload: payloadOf(entry), json: entry.json }
   }
 
   async find(labels: Labels): Promise<ManifestInfo[]> {
@@ -146,6 +146,15 @@ class Store implements ManifestStore {
     const run = this.#writing.then(work)
     this.#writing = run.catch(() => {})
     return run
+  }
+}
+
+/** Loading looks at payloads no closer than to find where they end. */
+function payloadOf({ id, json }: ManifestEntry): unknown {
+  try {
+    return parseLosslessJson(json)
+  } catch (error) {
+    throw new DamagedManifestError(id, messageOf(error), { cause: error })
   }
 }
 

@@ -1,6 +1,7 @@
 import { promisify } from 'node:util'
 import { gunzip, gunzipSync, gzip, gzipSync } from 'node:zlib'
 import { goJson, goString, sortedMap } from '#base/go-json.ts'
+import { jsonText } from '#base/json-read.ts'
 import { formatTimeNs, parseTimeNs } from '#base/time.ts'
 import { JsonCursor } from './json-cursor.ts'
 import type { Labels } from './manifest.ts'
@@ -17,7 +18,8 @@ export interface ManifestEntry {
 }
 
 const syncBelowBytes = 65536
-const maxPlainBytes = 0x7fffffff
+/** Manifests take two kilobytes each; this holds all that anybody has, and not what a bomb expands to. */
+const maxPlainBytes = 256 << 20
 
 /** Plaintext of a content holding `entries`: gzip of stream-form JSON. Source: spec 03, 4.1. */
 export async function encodeEntries(entries: Iterable<ManifestEntry>): Promise<Buffer> {
@@ -32,11 +34,11 @@ function entryJson({ id, labels, modifiedNs, deleted, json }: ManifestEntry): st
   return deleted ? `${head},"deleted":true,"data":null}` : `${head},"data":${json}}`
 }
 
-/** Inverse of encodeEntries; follows the reader rules of spec 03, 4.1. Throws what zlib, JSON.parse and parseTimeNs throw. */
+/** Inverse of encodeEntries; follows the reader rules of spec 03, 4.1. Throws what zlib, jsonText, JSON.parse and parseTimeNs throw. */
 export async function decodeEntries(stored: Uint8Array): Promise<ManifestEntry[]> {
   const options = { maxOutputLength: maxPlainBytes }
   const plain = stored.length < syncBelowBytes ? gunzipSync(stored, options) : await promisify(gunzip)(stored, options)
-  return parseEntries(plain.toString())
+  return parseEntries(jsonText(plain, 'it'))
 }
 
 /** The JSON inside. Throws SyntaxError or TimeFormatError. */

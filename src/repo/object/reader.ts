@@ -180,7 +180,7 @@ class IndirectObject implements LoadedObject {
     const id = this.chunks.id(chunk)
     const length = this.chunks.length(chunk)
     if (isIndirect(id)) return openObject(this.contents, id, [...this.inside, this.id])
-    const bytes = await readDirect(this.contents, id, length)
+    const bytes = await readDirect(this.contents, id, Math.min(length, maxChunkBytes))
     if (bytes.length !== length)
       throw new CorruptObjectError(this.id, `chunk ${chunk} has ${bytes.length} bytes instead of the ${length} that its index says`)
     return new DirectObject(bytes)

@@ -1,5 +1,8 @@
 import { KuraError, UsageError } from '#base/errors.ts'
+import { maxJsonBytes } from '#base/json-read.ts'
+import { InvalidObjectIdError } from '#repo/object/errors.ts'
 import type { ObjectId } from '#repo/object/object.ts'
+import { parseObjectId as canonicalId, objectIdParts } from '#repo/object/object-id.ts'
 import type { Repository } from '#repo/repository/repository.ts'
 import type { DirectoryEntry } from './directory-entry.ts'
 import { decodeDirectory } from './directory-json.ts'
@@ -24,14 +27,16 @@ export interface ResolveOptions {
   readonly fileName?: string
 }
 
-const objectIdForm = /^(?:I*|Z)(?:D|(?!D))(?:[g-z]?(?:[0-9a-fA-F]{2}){1,32})$/
 const manifestIdForm = /^[0-9a-f]{32}$/
 
 /** Canonical form of an object ID, or undefined if it is none. The empty ID is not accepted. Source: spec 03, 1.1. */
 export function parseObjectId(text: string): ObjectId | undefined {
-  if (!objectIdForm.test(text)) return undefined
-  const [, markers = '', rest = ''] = /^(I*Z?)D?(.*)$/.exec(text) ?? []
-  return (markers + rest.toLowerCase()) as ObjectId
+  try {
+    return objectIdParts(text).content === '' ? undefined : canonicalId(text)
+  } catch (error) {
+    if (error instanceof InvalidObjectIdError) return undefined
+    throw error
+  }
 }
 
 /** True when the ID is that of a directory: without index markers, its content has the prefix `k`. */
@@ -83,7 +88,7 @@ export async function detectEntry(repository: Repository, objectId: ObjectId, fi
   const entry = { modifiedNs: 0n, uid: 0, gid: 0, objectId }
   if (isDirectoryId(objectId)) {
     try {
-      decodeDirectory(await repository.objects.readAll(objectId))
+      decodeDirectory(await repository.objects.readAll(objectId, maxJsonBytes))
       return { ...entry, name: '/', type: 'd', mode: 0o555, sizeBytes: 0 }
     } catch (error) {
       if (!(error instanceof KuraError)) throw error
@@ -114,7 +119,7 @@ export async function descend(
   for (const name of names) {
     if (entry.type !== 'd' || entry.objectId === '')
       throw new PathNotFoundError(`${shown}: "${entry.name}" is not a directory, so "${name}" cannot be in it`)
-    const { entries } = decodeDirectory(await repository.objects.readAll(entry.objectId))
+    const { entries } = decodeDirectory(await repository.objects.readAll(entry.objectId, maxJsonBytes))
     const next = entries.find((e) => e.name === name)
     if (!next) throw new PathNotFoundError(`${shown}: there is no "${name}" in "${entry.name}"`)
     entry = next

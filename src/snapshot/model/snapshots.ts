@@ -1,5 +1,6 @@
 import { KuraError, UsageError } from '#base/errors.ts'
 import { mapLimited } from '#base/limit.ts'
+import { DamagedManifestError } from '#repo/manifest/errors.ts'
 import type { Labels, ManifestInfo } from '#repo/manifest/manifest.ts'
 import type { Repository } from '#repo/repository/repository.ts'
 import { SnapshotFormatError } from './errors.ts'
@@ -50,7 +51,7 @@ async function loadAll(
     } catch (error) {
       // Deleted by someone else since it was listed.
       if (error instanceof KuraError && error.code === 'MANIFEST_NOT_FOUND') return undefined
-      if (!onDamaged || !(error instanceof SnapshotFormatError)) throw error
+      if (!onDamaged || !(error instanceof SnapshotFormatError || error instanceof DamagedManifestError)) throw error
       onDamaged(id, error)
       return undefined
     }

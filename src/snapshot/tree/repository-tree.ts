@@ -1,11 +1,9 @@
+import { maxJsonBytes } from '#base/json-read.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import type { Repository } from '#repo/repository/repository.ts'
 import type { DirectoryEntry, DirectorySummary } from '#snapshot/model/directory-entry.ts'
 import { decodeDirectory } from '#snapshot/model/directory-json.ts'
 import { DirectoryFormatError } from '#snapshot/model/errors.ts'
-
-/** More than any real directory needs (ten million entries), less than what would exhaust memory. */
-const maxDirectoryBytes = 2 ** 31
 
 export interface StoredDirectory {
   readonly entries: DirectoryEntry[]
@@ -15,7 +13,7 @@ export interface StoredDirectory {
 /** A directory as it is stored: sub-directories with their own size and time. For comparing, rewriting and taking over unchanged
  *  entries. Throws DirectoryFormatError, and what reading the object throws. */
 export async function readStoredDirectory(repository: Repository, objectId: ObjectId): Promise<StoredDirectory> {
-  return decodeDirectory(await repository.objects.readAll(objectId, maxDirectoryBytes))
+  return decodeDirectory(await repository.objects.readAll(objectId, maxJsonBytes))
 }
 
 /** A directory as readers show it: a sub-directory with a summary has the summary's total size and latest time.
@@ -55,16 +53,23 @@ export interface WalkOptions {
   readonly onError?: (item: WalkedEntry, error: unknown) => void
 }
 
-/** All entries depth first in stored order, the root first; one directory is read at a time. */
+/** All entries depth first in stored order, the root first; one directory is read at a time. A directory inside itself, which nobody can
+ *  make but a forger, is a DirectoryFormatError as if it could not be read. */
 export async function* walkTree(repository: Repository, root: DirectoryEntry, options: WalkOptions = {}): AsyncGenerator<WalkedEntry> {
   // A stack instead of recursion: trees may be thousands of levels deep.
   const stack: WalkedEntry[] = [{ path: '', entry: root, depth: 0 }]
+  /** Objects of the directories on the way to the present one. */
+  const inside: string[] = []
   for (let item = stack.pop(); item; item = stack.pop()) {
     yield item
     const { path, entry, depth } = item
     if (entry.type !== 'd' || depth >= (options.maxDepth ?? Number.POSITIVE_INFINITY) || options.enter?.(item) === false) continue
     try {
-      const { entries } = await readDirectory(repository, directoryId(entry))
+      const id = directoryId(entry)
+      inside.length = depth
+      if (inside.includes(id)) throw new DirectoryFormatError(`the directory "${path}" contains itself`)
+      inside.push(id)
+      const { entries } = await readDirectory(repository, id)
       for (const child of entries.reverse())
         stack.push({ path: path === '' ? child.name : `${path}/${child.name}`, entry: child, depth: depth + 1 })
     } catch (error) {

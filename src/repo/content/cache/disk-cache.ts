@@ -3,6 +3,7 @@ import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '#base/clock.ts'
 import { systemCode } from '#base/errors.ts'
+import { isCacheName } from './cache-keys.ts'
 import { type CacheDirectory, writeCacheFile } from './cache-directory.ts'
 import type { CacheLimits } from './cache-options.ts'
 import { CacheUsage } from './cache-usage.ts'
@@ -21,7 +22,8 @@ export interface DiskCacheOptions {
   readonly clock: Clock
 }
 
-/** One subdirectory of the cache, laid out like Kopia's. A cache never fails: errors are misses. Source: spec 02, 6.4. */
+/** One subdirectory of the cache, laid out like Kopia's. A cache never fails: errors are misses, and so are keys
+ *  that are no names of files. Source: spec 02, 6.4. */
 export class DiskCache {
   readonly #folder: string
   readonly #usage: CacheUsage | undefined
@@ -56,6 +58,7 @@ export class DiskCache {
   }
 
   async #read(key: string, offset: number, length: number | undefined): Promise<Buffer | 'outside' | undefined> {
+    if (!isCacheName(key)) return undefined
     const path = this.pathOf(key)
     try {
       const handle = await open(path, 'r')
@@ -86,6 +89,7 @@ export class DiskCache {
   }
 
   async put(key: string, data: Uint8Array): Promise<void> {
+    if (!isCacheName(key)) return
     this.#prepared ??= this.directory.prepareFolder(this.name, this.options.sharded ? shardedText : flatText)
     if (!(await this.#prepared)) return
     const path = this.pathOf(key)
@@ -101,6 +105,7 @@ export class DiskCache {
   }
 
   async delete(key: string): Promise<void> {
+    if (!isCacheName(key)) return
     await unlink(this.pathOf(key)).catch((error: unknown) => this.#note(error))
   }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Clock } from '#base/clock.ts'
 import { systemCode } from '#base/errors.ts'
 import type { BlobId, BlobReader } from '#repo/blob/storage.ts'
+import { isCacheName } from './cache-keys.ts'
 import { type CacheDirectory, writeCacheFile } from './cache-directory.ts'
 import type { DiskCache } from './disk-cache.ts'
 
@@ -45,6 +46,7 @@ export class DiskIndexCache implements IndexCache {
   }
 
   async opened(name: BlobId): Promise<Buffer | undefined> {
+    if (!isCacheName(name)) return undefined
     try {
       return await readFile(join(this.#folder, name + suffix))
     } catch (error) {
@@ -54,6 +56,7 @@ export class DiskIndexCache implements IndexCache {
   }
 
   async keepOpened(name: BlobId, bytes: Uint8Array): Promise<void> {
+    if (!isCacheName(name)) return
     this.#prepared ??= this.directory.prepareFolder('indexes', '')
     if (!(await this.#prepared)) return
     try {
@@ -64,6 +67,7 @@ export class DiskIndexCache implements IndexCache {
   }
 
   async forget(name: BlobId): Promise<void> {
+    if (!isCacheName(name)) return
     await unlink(join(this.#folder, name + suffix)).catch(() => undefined)
     await this.blobs.delete(name)
   }

@@ -42,7 +42,12 @@ export interface EpochState {
 /** Epochs this far behind the write epoch get no more blobs (spec 02, 4.3.3). */
 export const isSettled = (epoch: number, writeEpoch: number): boolean => epoch <= writeEpoch - 2
 
-export const refreshMs = (parameters: EpochParameters): number => Number(parameters.epochRefreshFrequencyNs) / 1e6
+/** No listing is done in less; a repository that asks for it could not be read at all. */
+const minRefreshMs = 1000
+
+/** How long a state may be used. */
+export const refreshMs = (parameters: EpochParameters): number =>
+  Math.max(minRefreshMs, Number(parameters.epochRefreshFrequencyNs) / 1e6)
 
 /** Greatest epoch that has a marker, 0 if none. */
 export const writeEpochOf = (blobs: readonly BlobInfo[]): number => greatest(blobs, markerPrefix, epochOfName) ?? 0

@@ -10,6 +10,8 @@ export interface ActiveIndexBlobs {
   readonly blobs: readonly BlobInfo[]
   /** Unix seconds; absent = none. */
   readonly watermarkSeconds?: number
+  /** Blobs that should have had a say in this and cannot be read, with the reason. */
+  readonly damaged?: ReadonlyMap<BlobId, string>
 }
 
 /** An index blob that was stored, with its decrypted file. */

@@ -1,5 +1,6 @@
+import { KuraError } from '#base/errors.ts'
 import { mapLimited } from '#base/limit.ts'
-import { BlobNotFoundError } from '#repo/blob/errors.ts'
+import { BlobNotFoundError, StorageError } from '#repo/blob/errors.ts'
 import type { BlobId, BlobInfo } from '#repo/blob/storage.ts'
 import { buildIndexFromFiles } from '#repo/content/index/build.ts'
 import type { ContentInfo } from '#repo/content/store.ts'
@@ -24,6 +25,8 @@ interface Listing {
   readonly active: readonly BlobInfo[]
   /** Logs whose outputs are all there. */
   readonly validLogs: readonly StoredLog[]
+  /** Logs that cannot be read. Their inputs stay active: readers see what was merged twice, which does no harm. */
+  readonly damaged: ReadonlyMap<BlobId, KuraError>
 }
 
 /** Index blobs of repositories without epochs (spec 02, 4.2). Only one client may compact at a time. */
@@ -35,9 +38,10 @@ export class IndexBlobsV0 implements IndexBlobManager {
     this.#sealed = new SealedIndexes(context)
   }
 
-  /** Throws CorruptIndexError, DecryptionError for a compaction log that cannot be read, and the storage's errors. */
+  /** Throws the storage's errors. */
   async activeSet(): Promise<ActiveIndexBlobs> {
-    return { blobs: (await this.#list()).active }
+    const { active, damaged } = await this.#list()
+    return { blobs: active, damaged: new Map([...damaged].map(([id, error]) => [id, error.message])) }
   }
 
   async write(shards: readonly Buffer[], sessionId: string): Promise<WrittenIndex[]> {
@@ -47,8 +51,10 @@ export class IndexBlobsV0 implements IndexBlobManager {
 
   invalidate(): void {}
 
+  /** Throws CorruptIndexError, DecryptionError for what cannot be read, then nothing has changed; and the storage's errors. */
   async compact(options: IndexCompaction): Promise<void> {
-    const { active } = await this.#list()
+    const { active, damaged } = await this.#list()
+    for (const error of damaged.values()) throw error
     const inputs = chooseInputs(active, options, this.context.format.maxPackSizeBytes)
     const drops = options.dropDeletedBeforeSeconds !== undefined || (options.dropContents?.size ?? 0) > 0
     if (inputs.length > 1 || (inputs.length === 1 && drops)) await this.#merge(inputs, options)
@@ -58,10 +64,19 @@ export class IndexBlobsV0 implements IndexBlobManager {
   async #list(): Promise<Listing> {
     const [logs, indexes] = await Promise.all([this.#all(logPrefix), this.#all(indexPrefix)])
     const present = new Set(indexes.map(({ id }) => id))
-    const read = await mapLimited(logs, parallelTransfers, (blob) => this.#readLog(blob))
+    const damaged = new Map<BlobId, KuraError>()
+    const read = await mapLimited(logs, parallelTransfers, async (blob) => {
+      try {
+        return await this.#readLog(blob)
+      } catch (error) {
+        if (!(error instanceof KuraError) || error instanceof StorageError) throw error
+        damaged.set(blob.id, error)
+        return undefined
+      }
+    })
     const validLogs = read.filter((log) => log?.outputs.every((id) => present.has(id))) as StoredLog[]
     const superseded = new Set(validLogs.flatMap((log) => log.inputs))
-    return { active: indexes.filter(({ id }) => !superseded.has(id)), validLogs }
+    return { active: indexes.filter(({ id }) => !superseded.has(id)), validLogs, damaged }
   }
 
   async #all(prefix: string): Promise<BlobInfo[]> {

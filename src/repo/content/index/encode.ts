@@ -1,7 +1,7 @@
 import type { ContentInfo } from '../store.ts'
 import { IndexBuildError } from './errors.ts'
 import { headerSizeV1, valueSizeV1 } from './file-v1.ts'
-import { formatRecordSize, headerSizeV2, minValueSizeV2, packRecordSize } from './file-v2.ts'
+import { formatRecordSize, headerSizeV2, maxPacksV2, minValueSizeV2, packRecordSize } from './file-v2.ts'
 
 /** Rows of one file in key order, each decoded when asked for (twice: once for sizes, once to write). */
 export interface RowSource {
@@ -9,7 +9,6 @@ export interface RowSource {
   rowAt(index: number): ContentInfo
 }
 
-const maxPacks = 1 << 24
 const maxLength = 1 << 28
 
 /** Names of packs in order of first appearance, each once. */
@@ -133,7 +132,7 @@ function collectV2(rows: RowSource, keySize: number): TablesV2 {
     if (!formats.has(format)) formats.set(format, formats.size)
   }
   if (formats.size > 255) throw new IndexBuildError(`${formats.size} formats of contents in one index, 255 are possible`)
-  if (packs.count > maxPacks) throw new IndexBuildError(`${packs.count} packs in one index, ${maxPacks} are possible`)
+  if (packs.count > maxPacksV2) throw new IndexBuildError(`${packs.count} packs in one index, ${maxPacksV2} are possible`)
   let valueSize = minValueSizeV2
   if (longest >= 1 << 24) valueSize = 19
   else if (packs.count > 65_536) valueSize = 18

@@ -1,44 +1,70 @@
 import type { IndexFile } from './index-file.ts'
 
 /** Most files that a table can tell apart: 0 marks an empty slot. */
-export const maxTableFiles = 0xffff
+const maxTableFiles = 0xffff
 /** Keys must be at least this long. */
-export const minTableKeySize = 9
+const minTableKeySize = 9
 /** Rows that fit: slots are numbered in 31 bits, half of them are used at most. */
-export const maxTableRows = 2 ** 29
+const maxTableRows = 2 ** 29
+
+/** Longer runs of used slots come from keys that were made to collide: then no table is used. */
+const maxProbes = 4096
 
 /** Says which of many index files may hold a key, so that a look-up searches one of them and not all. Open addressing, three bytes per
- *  slot, 6 to 12 bytes per row. */
+ *  slot, 6 to 12 bytes per row. Files can be added while there is room, so that a set of files that grows keeps its table. */
 export class FileTable {
   readonly #files: Uint16Array
   readonly #marks: Uint8Array
   readonly #mask: number
+  /** Slots in use. */
+  #rows = 0
+  readonly members: IndexFile[] = []
 
-  /** All files must have keys of one size; see the limits above. */
-  constructor(files: readonly IndexFile[]) {
-    const rows = files.reduce((sum, file) => sum + file.count, 0)
+  private constructor(rows: number) {
     const slots = 2 ** Math.max(10, Math.ceil(Math.log2(rows * 2)))
     this.#files = new Uint16Array(slots)
     this.#marks = new Uint8Array(slots)
     this.#mask = slots - 1
-    for (const [position, file] of files.entries())
-      for (let row = 0; row < file.count; row++) {
-        const key = file.keyAt(row)
-        let slot = mix(key) & this.#mask
-        while (this.#files[slot] !== 0) slot = (slot + 1) & this.#mask
-        this.#files[slot] = position + 1
-        this.#marks[slot] = markOf(key)
-      }
   }
 
-  /** Puts the positions of the files to search into `out` and returns how many they are. A file may be named twice, or in vain. */
+  /** Table of files whose keys all have one size; undefined when they are beyond the limits above, or made to collide. */
+  static of(files: readonly IndexFile[]): FileTable | undefined {
+    const rows = files.reduce((sum, file) => sum + file.count, 0)
+    if (rows > maxTableRows || (files[0]?.keySize ?? 0) < minTableKeySize) return undefined
+    const table = new FileTable(rows)
+    return files.every((file) => table.add(file)) ? table : undefined
+  }
+
+  /** Adds a file; false when it does not fit. After that only members that were added before are found for sure. */
+  add(file: IndexFile): boolean {
+    const { members } = this
+    if (members.length >= maxTableFiles || file.keySize !== (members[0] ?? file).keySize) return false
+    if ((this.#rows + file.count) * 4 > this.#files.length * 3) return false
+    for (let row = 0; row < file.count; row++) if (!this.#insert(file.keyAt(row), members.length + 1)) return false
+    members.push(file)
+    return true
+  }
+
+  #insert(key: Uint8Array, number: number): boolean {
+    let slot = mix(key) & this.#mask
+    for (let probes = 0; this.#files[slot] !== 0; probes++) {
+      if (probes === maxProbes) return false
+      slot = (slot + 1) & this.#mask
+    }
+    this.#rows++
+    this.#files[slot] = number
+    this.#marks[slot] = markOf(key)
+    return true
+  }
+
+  /** Puts the positions of the members to search into `out` and returns how many they are. A member may be named twice, or in vain. */
   candidates(key: Uint8Array, out: number[]): number {
     const mark = markOf(key)
     let count = 0
     for (let slot = mix(key) & this.#mask; ; slot = (slot + 1) & this.#mask) {
       const file = this.#files[slot] as number
       if (file === 0) return count
-      if (this.#marks[slot] === mark) out[count++] = file - 1
+      if (this.#marks[slot] === mark && file <= this.members.length) out[count++] = file - 1
     }
   }
 }

@@ -8,6 +8,7 @@ export const valueSizeV1 = 20
 /** Key size that marks an index without entries. */
 export const emptyKeySizeV1 = 0xff
 
+const maxNamesHeld = 1 << 20
 const deletedFlag = 0x8000_0000
 
 /** Index file version 1 (spec 02, 3.1). The original length is not stored: it is the packed length less the overhead. */
@@ -54,6 +55,8 @@ export class IndexFileV1 extends IndexRows {
     let name = this.#names.get(place)
     if (name === undefined) {
       name = offset + length > this.bytes.length ? invalidPackName : this.bytes.toString('latin1', offset, offset + length)
+      // Rows may all point at other bytes, which makes no sense; honest files name few packs.
+      if (this.#names.size >= maxNamesHeld) this.#names.clear()
       this.#names.set(place, name)
     }
     return name

@@ -8,6 +8,8 @@ export const packRecordSize = 5
 export const formatRecordSize = 6
 export const minValueSizeV2 = 16
 export const maxValueSizeV2 = 19
+/** Rows number their packs in 24 bits. */
+export const maxPacksV2 = 1 << 24
 
 const deletedFlag = 0x8000_0000
 
@@ -41,6 +43,7 @@ export class IndexFileV2 extends IndexRows {
     super(bytes, blobName, bytes.readUInt32BE(4), keySize, headerSizeV2, keySize + valueSize)
     this.#valueSize = valueSize
     this.#packCount = bytes.readUInt32BE(8)
+    if (this.#packCount > maxPacksV2) throw this.corrupt(8, `${this.#packCount} packs where rows can tell ${maxPacksV2} apart`)
     this.#baseSeconds = bytes.readUInt32BE(13)
     this.#packs = this.start + this.count * this.stride
     const formats = this.#packs + this.#packCount * packRecordSize

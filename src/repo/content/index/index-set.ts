@@ -3,7 +3,7 @@ import type { ContentInfo, IdRange } from '../store.ts'
 import { allIds } from '../store.ts'
 import { buildIndexFromFiles } from './build.ts'
 import { IndexBuildError } from './errors.ts'
-import { FileTable, maxTableFiles, maxTableRows, minTableKeySize } from './file-table.ts'
+import { FileTable } from './file-table.ts'
 import type { IndexFile } from './index-file.ts'
 import { MergeCursor, rowBeats } from './merge.ts'
 import { parseIndex } from './parse.ts'
@@ -21,18 +21,28 @@ export class IndexSet {
   /** Rows over all files; a content with several records counts more than once. */
   readonly count: number
   #scratch = Buffer.alloc(0)
-  /** Files searched so far. Once they are an eighth of the rows, a table costs about as much as the searches before it. */
+  /** Files searched so far without a table. Once they are an eighth of the rows, making one costs about as much as these searches did. */
   #searches = 0
   #table: FileTable | undefined
+  /** Files that the table does not know. */
+  #loose: readonly IndexFile[]
+  /** Files that the next set will have merged with others; no table is made for them. */
+  readonly #small: readonly IndexFile[]
   readonly #candidates: number[] = []
 
-  /** `watermarkSeconds`: deletion watermark in unix seconds, or undefined. Throws CorruptIndexError. */
+  /** `watermarkSeconds`: deletion watermark in unix seconds, or undefined. `previous`: the set that this one replaces; its table is taken
+   *  over when all its files are still there, which leaves nothing to the older set but slow look-ups. Throws CorruptIndexError. */
   constructor(
     files: readonly IndexFile[],
     readonly watermarkSeconds: number | undefined,
+    previous?: IndexSet,
   ) {
-    this.#files = mergeSmall(files.filter((file) => file.count > 0)).sort((a, b) => b.count - a.count)
+    const { large, small } = mergeSmall(files.filter((file) => file.count > 0))
+    this.#small = small
+    this.#files = [...large, ...small].sort((a, b) => b.count - a.count)
     this.count = this.#files.reduce((sum, file) => sum + file.count, 0)
+    this.#loose = this.#files
+    if (previous) this.#takeOver(previous)
   }
 
   /** Files that a look-up touches. */
@@ -44,12 +54,13 @@ export class IndexSet {
    *  than those of the indexes. */
   find(id: ContentId): ContentInfo | undefined {
     const key = this.#keyOf(id)
+    const table = this.#tableFor(key)
+    const chosen = table === undefined ? 0 : table.candidates(key, this.#candidates)
+    const others = table === undefined ? this.#files : this.#loose
     let best: IndexFile | undefined
     let bestRow = -1
-    const chosen = this.#chooseFiles(key)
-    const count = chosen ?? this.#files.length
-    for (let i = 0; i < count; i++) {
-      const file = this.#files[chosen === undefined ? i : (this.#candidates[i] as number)] as IndexFile
+    for (let i = chosen + others.length - 1; i >= 0; i--) {
+      const file = (i < chosen ? table?.members[this.#candidates[i] as number] : others[i - chosen]) as IndexFile
       const row = file.find(key)
       if (row >= 0 && (best === undefined || rowBeats(file, row, best, bestRow))) {
         best = file
@@ -77,23 +88,34 @@ export class IndexSet {
     return names
   }
 
-  /** Fills #candidates with the files to search and returns their number; undefined = all files. */
-  #chooseFiles(key: Uint8Array): number | undefined {
-    if (this.#table === undefined && this.#searches >= 0) {
-      this.#searches += this.#files.length
+  /** The table, if there is one or it is time to make one. */
+  #tableFor(key: Uint8Array): FileTable | undefined {
+    if (this.#searches >= 0 && this.#loose.length >= filesBeforeTable) {
+      this.#searches += this.#loose.length
       if (this.#searches * 8 > this.count) {
-        this.#table = this.#makeTable()
         this.#searches = -1
+        this.#use(FileTable.of(this.#files.filter((file) => !this.#small.includes(file))))
       }
     }
-    return this.#table && key.length === this.#files[0]?.keySize ? this.#table.candidates(key, this.#candidates) : undefined
+    return key.length === this.#table?.members[0]?.keySize ? this.#table : undefined
   }
 
-  #makeTable(): FileTable | undefined {
-    const files = this.#files
-    const keySize = files[0]?.keySize ?? 0
-    if (files.length < filesBeforeTable || files.length > maxTableFiles || this.count > maxTableRows) return undefined
-    return keySize >= minTableKeySize && files.every((file) => file.keySize === keySize) ? new FileTable(files) : undefined
+  #takeOver(previous: IndexSet): void {
+    const table = previous.#table
+    if (!table) return
+    const mine = new Set(this.#files)
+    if (!table.members.every((file) => mine.has(file))) return
+    previous.#use(undefined)
+    this.#use(table)
+    if (this.#loose.length < filesBeforeTable) return
+    for (const file of this.#loose) if (!this.#small.includes(file)) table.add(file)
+    this.#use(table)
+  }
+
+  #use(table: FileTable | undefined): void {
+    this.#table = table
+    const known = new Set(table?.members)
+    this.#loose = this.#files.filter((file) => !known.has(file))
   }
 
   #isHidden(file: IndexFile, row: number): boolean {
@@ -113,20 +135,24 @@ export class IndexSet {
   }
 }
 
-function mergeSmall(files: readonly IndexFile[]): IndexFile[] {
-  const kept: IndexFile[] = []
-  const small = new Map<number, IndexFile[]>()
+interface Sorted {
+  readonly large: readonly IndexFile[]
+  /** One per key size, if all goes well. */
+  readonly small: readonly IndexFile[]
+}
+
+function mergeSmall(files: readonly IndexFile[]): Sorted {
+  const groups = new Map<number, IndexFile[]>()
   for (const file of files) {
-    if (file.count >= smallIndexRows) {
-      kept.push(file)
-      continue
-    }
-    const group = small.get(file.keySize)
+    if (file.count >= smallIndexRows) continue
+    const group = groups.get(file.keySize)
     if (group) group.push(file)
-    else small.set(file.keySize, [file])
+    else groups.set(file.keySize, [file])
   }
-  for (const group of small.values()) kept.push(...(group.length === 1 ? group : mergeGroup(group)))
-  return kept
+  return {
+    large: files.filter((file) => file.count >= smallIndexRows),
+    small: [...groups.values()].flatMap((group) => (group.length === 1 ? group : mergeGroup(group))),
+  }
 }
 
 function mergeGroup(group: readonly IndexFile[]): readonly IndexFile[] {
