@@ -33,6 +33,7 @@ interface ReadPosition {
 /** Reads ranges of objects through the segment cache, with read-ahead for readers that move forward. */
 export class FileReader {
   private readonly indirect = new LRUCache<ObjectId, Promise<ObjectSegments>>({ max: openObjects })
+  private readonly opened = new LRUCache<ObjectId, ObjectSegments>({ max: openObjects })
   private readonly positions = new LRUCache<ObjectId, ReadPosition[]>({ max: openObjects })
 
   constructor(
@@ -49,7 +50,7 @@ export class FileReader {
       if (whole !== undefined) return whole.subarray(offset, offset + size)
       return this.bounded(id, this.loadWhole(id)).then((bytes) => bytes.subarray(offset, offset + size))
     }
-    return this.bounded(id, this.readIndirect(id, offset, size))
+    return this.readKept(id, offset, size) ?? this.bounded(id, this.readIndirect(id, offset, size))
   }
 
   /** Loads an object of one part ahead of use. False when there is no room for more on its way. */
@@ -73,10 +74,26 @@ export class FileReader {
   private open(id: ObjectId): Promise<ObjectSegments> {
     const known = this.indirect.get(id)
     if (known !== undefined) return known
-    const opening = openSegments(this.objects, id)
+    const opening = openSegments(this.objects, id).then((object) => {
+      this.opened.set(id, object)
+      return object
+    })
     this.indirect.set(id, opening)
     opening.catch(() => this.indirect.delete(id))
     return opening
+  }
+
+  /** The range if it lies in one part that is in memory. */
+  private readKept(id: ObjectId, offset: number, size: number): Uint8Array | undefined {
+    const object = this.opened.get(id)
+    if (object === undefined || offset >= object.sizeBytes) return undefined
+    const end = Math.min(offset + size, object.sizeBytes)
+    const part = object.segmentAt(offset)
+    if (end > part.end) return undefined
+    const bytes = this.cache.peek(segmentKey(id, part.start))
+    if (bytes === undefined) return undefined
+    this.readAhead(id, object, offset, end)
+    return bytes.subarray(offset - part.start, end - part.start)
   }
 
   private async readIndirect(id: ObjectId, offset: number, size: number): Promise<Uint8Array> {
