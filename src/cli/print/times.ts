@@ -48,5 +48,9 @@ function split(ns: bigint): { ms: number; rest: bigint } {
   return { ms: Number(ms), rest }
 }
 
-/** Milliseconds with a fraction, as storage tells them, in nanoseconds; good to a microsecond. */
-export const nsOfMs = (ms: number): bigint => BigInt(Math.floor(ms)) * 1_000_000n + BigInt(Math.round((ms - Math.floor(ms)) * 1000)) * 1000n
+/** Milliseconds with a fraction, as storage tells them, in nanoseconds; good to a microsecond, and never in the next millisecond,
+ *  which printing would show. */
+export function nsOfMs(ms: number): bigint {
+  const whole = Math.floor(ms)
+  return BigInt(whole) * 1_000_000n + BigInt(Math.min(999, Math.round((ms - whole) * 1000))) * 1000n
+}

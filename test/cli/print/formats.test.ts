@@ -91,6 +91,10 @@ describe('times', () => {
   test('before the epoch', () => {
     expect(new TimePrinter(zoneOf('utc', {})).seconds(-1n)).toBe('1969-12-31 23:59:59 UTC')
   })
+  test('storage times are not rounded to the next millisecond', () => {
+    const times = new TimePrinter(zoneOf('utc', {}))
+    expect(times.milliseconds(nsOfMs(1_795_599_463_164.9998))).toBe('2026-11-25 09:37:43.164 UTC')
+  })
   test('storage times keep microseconds', () => {
     expect(nsOfMs(1_795_588_515_438.471)).toBe(1_795_588_515_438_471_000n)
   })
