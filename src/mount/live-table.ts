@@ -17,6 +17,8 @@ export interface LiveRow {
   readonly modifiedNs: number
   /** What lies below never changes, and the name stays what it is until the table says otherwise. */
   readonly cacheSeconds: number
+  /** Can be opened by name, but is in no listing: what walks the tree does not meet it. */
+  readonly isHidden?: boolean
 }
 
 /** Children that come and go: the levels above the snapshots. Rows that are gone keep answering for those who still hold them. */
@@ -48,7 +50,7 @@ export class LiveTable implements Table {
         changed.push(row.name)
       }
       byName.set(row.name, number as number)
-      current.push(number as number)
+      if (row.isHidden !== true) current.push(number as number)
     }
     for (const name of this.byName.keys()) if (!byName.has(name)) changed.push(name)
     this.byName = byName

@@ -23,6 +23,9 @@ interface Owner {
 }
 
 const latestName = 'latest'
+/** Other ways to the snapshots: hidden, so that recursive tools do not walk all of them twice (spec 08, 1.3). */
+const controlName = '.kura'
+const byIdName = 'by-id'
 
 /** The levels above the snapshots: `user@host`, source, time (spec 03, 6.8; spec 08, 1.3). Follows the list of snapshots it is given. */
 export class SnapshotLevels {
@@ -60,8 +63,20 @@ export class SnapshotLevels {
     const clients = [...byClient.keys()]
     const names = uniqueNames(clients, safeName).map(byteName)
     const rows = clients.map((client, i) => this.clientRow(names[i] as string, byClient.get(client) as SourceGroup[], stale))
-    this.apply(this.root, rows, stale)
+    this.apply(this.root, [...rows, this.controlRow(shown, stale)], stale)
     return stale
+  }
+
+  private controlRow(snapshots: readonly Snapshot[], stale: Stale[]): LiveRow {
+    const control = this.group(this.root, controlName)
+    const byId = this.group(control, byIdName)
+    this.apply(
+      byId,
+      snapshots.map((s) => rootRow(s.id, s.id, s.rootEntry as DirectoryEntry)),
+      stale,
+    )
+    this.apply(control, [groupRow(byIdName, byId, newest(snapshots), this.owner)], stale)
+    return { ...groupRow(controlName, control, newest(snapshots), this.owner), isHidden: true }
   }
 
   /** The node of a grouping directory, as the kernel knows it; undefined when it is gone. */

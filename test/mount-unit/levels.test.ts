@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Clock } from '#base/clock.ts'
 import { LiveLevels } from '#mount/live-levels.ts'
-import { SnapshotLevels } from '#mount/snapshot-levels.ts'
+import { SnapshotLevels, type Stale } from '#mount/snapshot-levels.ts'
 import type { Table } from '#mount/table.ts'
 import { Tables } from '#mount/tables.ts'
 import type { ObjectId } from '#repo/object/object.ts'
@@ -56,18 +56,28 @@ describe('the upper levels', () => {
     l.update([first])
     const table = below(below(l.root, 'u@h'), 'a')
     const row = table.find('19700101-000010')
+    const here = (stale: readonly Stale[]): string[] =>
+      stale
+        .filter((c) => c.table === table)
+        .map((c) => c.name)
+        .sort()
     const changed = l.update([first, snapshot('/a', 20)])
     expect(below(below(l.root, 'u@h'), 'a')).toBe(table)
     expect(table.find('19700101-000010')).toBe(row)
-    expect(changed.map((c) => c.name).sort()).toEqual(['19700101-000020', 'latest'])
+    expect(here(changed)).toEqual(['19700101-000020', 'latest'])
     expect(l.nodeOf(table as never)).toBeGreaterThan(1)
-    expect(
-      l
-        .update([first])
-        .map((c) => c.name)
-        .sort(),
-    ).toEqual(['19700101-000020', 'latest'])
+    expect(here(l.update([first]))).toEqual(['19700101-000020', 'latest'])
     expect(table.find('19700101-000020')).toBe(-1)
+  })
+
+  test('have every snapshot under its ID in a hidden directory', () => {
+    const { levels: l } = levels()
+    const all = [snapshot('/a', 10), snapshot('/b', 10, 'canceled')]
+    l.update(all)
+    expect(names(l.root)).toEqual(['u@h'])
+    const byId = below(below(l.root, '.kura'), 'by-id')
+    expect(names(byId).sort()).toEqual(all.map((s) => s.id).sort())
+    expect(byId.target(byId.find((all[0] as Snapshot).id))).toEqual({ kind: 'directory', objectId: 'kroot' })
   })
 
   test('keep an open listing as it was', () => {
