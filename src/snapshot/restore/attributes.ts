@@ -31,7 +31,7 @@ export function setNewFileAttributes(path: string, entry: DirectoryEntry, option
   }
   // Always: in a setgid directory the new file does not have the group of this process.
   if (!options.skipOwners) guarded(() => lchownSync(path, entry.uid, entry.gid))
-  if (!options.skipPermissions && (entry.mode & 0o7777) !== 0o600) guarded(() => chmodSync(path, entry.mode & 0o7777))
+  if (!options.skipPermissions && (replaced || (entry.mode & 0o7777) !== 0o600)) guarded(() => chmodSync(path, entry.mode & 0o7777))
   if (!options.skipTimes) guarded(() => setTimes(path, entry.modifiedNs))
 }
 

@@ -3,12 +3,13 @@ import { RestoreConflictError } from './errors.ts'
 import type { LocalRestoreOptions } from './options.ts'
 
 /** Makes sure that a real directory stands at `path`, writable for us until its attributes are set at the end. A symbolic link
- *  there is refused: what is written below it would land elsewhere. Throws RestoreConflictError. */
-export function enterDirectory(path: string, options: LocalRestoreOptions, isRoot: boolean): void {
+ *  there is refused: what is written below it would land elsewhere. Returns the mode that it had, if that was changed.
+ *  Throws RestoreConflictError. */
+export function enterDirectory(path: string, options: LocalRestoreOptions, isRoot: boolean): number | undefined {
   const existing = lstatSync(path, { throwIfNoEntry: false })
   if (!existing) {
     mkdirSync(path, { recursive: isRoot, mode: 0o700 })
-    return
+    return undefined
   }
   if (existing.isSymbolicLink())
     throw new RestoreConflictError(
@@ -18,6 +19,9 @@ export function enterDirectory(path: string, options: LocalRestoreOptions, isRoo
   if (!options.overwriteDirectories && readdirSync(path).length > 0)
     throw new RestoreConflictError(`${path} exists already and is not empty. Leave out --no-overwrite-directories to restore into it.`)
   // An ordinary user restoring again over a read-only directory needs to write there in the meantime.
-  const owned = process.getuid?.() !== 0 && existing.uid === process.getuid?.()
-  if (owned && (existing.mode & 0o700) !== 0o700) chmodSync(path, (existing.mode & 0o7777) | 0o700)
+  const isOurs = process.geteuid?.() !== 0 && existing.uid === process.geteuid?.()
+  if (!isOurs || (existing.mode & 0o700) === 0o700) return undefined
+  const mode = existing.mode & 0o7777
+  chmodSync(path, mode | 0o700)
+  return mode
 }

@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
+import { chmodSync, lstatSync, mkdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { CancelledError, systemCode } from '#base/errors.ts'
 import { Limiter } from '#base/limit.ts'
@@ -49,8 +49,7 @@ export async function restoreTree(request: RestoreRequest): Promise<RestoreResul
   const target = resolveTarget(request.target)
   const run: Run = { ...request, target, counters: newRestoreCounters(), failures: [], files: new Limiter(parallel), openDirectories: 0 }
   if (request.root.type === 'd') {
-    enterDirectory(target, request.options, true)
-    await restoreDirectory(run, request.root, target, '', [])
+    await restoreDirectory(run, request.root, target, '', [], enterDirectory(target, request.options, true))
   } else await restoreEntry(run, request.root, target, '.', [])
   if (request.signal?.aborted) throw new CancelledError('the restore was cancelled; what has been restored so far stays')
   return { counters: run.counters, failures: run.failures }
@@ -73,13 +72,15 @@ function fail(run: Run, path: string, error: unknown): void {
   run.observer?.failed?.(failure)
 }
 
-/** Fills a directory that stands already; its own attributes are set last, after all children. */
+/** Fills a directory that stands already; its own attributes are set last, after all children. `earlierMode`: the mode that it had, if
+ *  that was changed to write into it. */
 async function restoreDirectory(
   run: Run,
   entry: DirectoryEntry,
   path: string,
   relative: string,
   ancestors: readonly string[],
+  earlierMode: number | undefined,
 ): Promise<void> {
   try {
     if (ancestors.includes(entry.objectId)) throw new HostileEntryError('the directory contains itself; it is not restored')
@@ -94,6 +95,7 @@ async function restoreDirectory(
     fail(run, relative, error)
   }
   try {
+    if (run.options.skipPermissions && earlierMode !== undefined) chmodSync(path, earlierMode)
     setAttributes(path, entry, run.options)
     run.counters.directories++
   } catch (error) {
@@ -144,8 +146,7 @@ function count(counters: RestoreCounters, entry: DirectoryEntry): void {
 async function restoreEntry(run: Run, entry: DirectoryEntry, path: string, relative: string, ancestors: readonly string[]): Promise<void> {
   try {
     if (entry.type === 'd') {
-      enterDirectory(path, run.options, false)
-      await restoreDirectory(run, entry, path, relative, ancestors)
+      await restoreDirectory(run, entry, path, relative, ancestors, enterDirectory(path, run.options, false))
     } else if (entry.type === 's') await run.files.run(() => restoreSymlink(run, entry, path))
     else if (entry.type === 'f') await run.files.run(() => restoreOneFile(run, entry, path))
     else throw new HostileEntryError(`entries of type "${entry.type}" are not known to this version`)
@@ -171,8 +172,7 @@ async function restoreOneFile(run: Run, entry: DirectoryEntry, path: string): Pr
   }
   const replaced = await restoreFile(run.repository, entry, { path, options, onBytes, signal: run.signal })
   counters.bytes += entry.sizeBytes - bytes
-  if (options.writeFilesAtomically) setAttributes(path, entry, options)
-  else setNewFileAttributes(path, entry, options, replaced)
+  setNewFileAttributes(path, entry, options, replaced)
   counters.files++
 }
 
