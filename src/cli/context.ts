@@ -56,7 +56,11 @@ class Context implements CommandContext {
   readonly showsProgress: boolean
   #repository: Promise<Repository> | undefined
   #stop: AbortController | undefined
-  readonly #onSignal = () => this.#stop?.abort()
+  readonly #onSignal = () => {
+    // Only the first is handled: who presses Ctrl-C twice does not want to wait.
+    this.#ignoreSignals()
+    this.#stop?.abort()
+  }
 
   constructor(
     readonly host: Host,
@@ -110,11 +114,13 @@ class Context implements CommandContext {
     return result
   }
 
+  #ignoreSignals(): void {
+    process.off('SIGINT', this.#onSignal)
+    process.off('SIGTERM', this.#onSignal)
+  }
+
   async close(): Promise<void> {
-    if (this.#stop) {
-      process.off('SIGINT', this.#onSignal)
-      process.off('SIGTERM', this.#onSignal)
-    }
+    this.#ignoreSignals()
     const repository = await this.#repository?.catch(() => undefined)
     await repository?.close()
   }

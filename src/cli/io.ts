@@ -6,7 +6,7 @@ export interface CommandIo {
   write(data: string | Uint8Array): void
   /** Raw text on stderr. */
   err(text: string): void
-  /** Resolves when stdout can take more; call it in loops that write much. */
+  /** Resolves when stdout can take more; call it in loops that write much. Throws SilentFailure when its reader has gone. */
   drained(): Promise<void>
   readonly outIsTerminal: boolean
   readonly inIsTerminal: boolean

@@ -6,6 +6,6 @@ else {
   const [{ runLine }, { ProcessIo }] = await Promise.all([import('./run.ts'), import('./process-io.ts')])
   const io = new ProcessIo()
   const status = await runLine(words, { io, env: process.env })
-  await io.drained()
+  await io.end()
   process.exit(status)
 }

@@ -1,3 +1,4 @@
+import { SilentFailure } from './exit.ts'
 import type { CommandIo } from './io.ts'
 
 const flushAtBytes = 1 << 16
@@ -64,13 +65,15 @@ export class ProcessIo implements CommandIo {
   }
 
   async drained(): Promise<void> {
-    this.#flush()
-    if (this.#pending > 0 && !this.#broken) await new Promise<void>((resolve) => this.#wake.push(resolve))
+    await this.end()
+    // Nobody reads any more: whatever is still to be printed is not worth the work.
+    if (this.#broken) throw new SilentFailure()
   }
 
-  /** Whether the reader of stdout has gone. */
-  get broken(): boolean {
-    return this.#broken
+  /** Resolves when all output is written, or cannot be any more. */
+  async end(): Promise<void> {
+    this.#flush()
+    if (this.#pending > 0 && !this.#broken) await new Promise<void>((resolve) => this.#wake.push(resolve))
   }
 
   async readInput(): Promise<Buffer> {
