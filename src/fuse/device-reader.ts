@@ -6,6 +6,8 @@ import { requestBufferBytes } from './abi.ts'
 export interface DeviceReader {
   /** Resolves with the code that ended the reading: `ENODEV` = unmounted, `ECONNABORTED` = aborted. */
   readonly ended: Promise<string>
+  /** A thread sits in a read that only the end of the connection ends: the process cannot exit before. */
+  readonly holdsProcess: boolean
 }
 
 /** Reads `fd` without blocking the event loop and without a thread of Node's pool: on the addon's thread, else on a worker thread whose
@@ -19,9 +21,9 @@ export function readDevice(fd: number, deliver: (batch: Buffer) => void): Device
         if (end !== undefined) resolve(end)
       })
     })
-    return { ended }
+    return { ended, holdsProcess: false }
   }
-  return { ended: readOnWorker(fd, deliver) }
+  return { ended: readOnWorker(fd, deliver), holdsProcess: true }
 }
 
 /** The worker's program. Text, so that it needs no file beside a bundle. */

@@ -2,7 +2,7 @@ import { close, stat, write, writeFile, writeSync, writevSync } from 'node:fs'
 import { systemCode } from '#base/errors.ts'
 import { readDevice } from './device-reader.ts'
 import { MountError } from './errors.ts'
-import { isRoot, mountLinux, unmountLinux, whyNoLinuxMount } from './mount-linux.ts'
+import { abortLinux, isRoot, mountLinux, unmountLinux, whyNoLinuxMount } from './mount-linux.ts'
 import type { ByteName, FuseDriver, FuseMount, FuseMountOptions, FuseOperations } from './operations.ts'
 import { invalidateEntryBytes, invalidateNodeBytes, KernelSession } from './session.ts'
 
@@ -33,7 +33,10 @@ class KernelMount implements FuseMount {
   ) {
     const session = new KernelSession(operations, (header, body) => this.send(header, body), options)
     const reader = readDevice(fd, (batch) => session.receive(batch))
+    const atExit = (): void => abortLinux(options.mountPoint)
+    if (reader.holdsProcess) process.once('exit', atExit)
     this.done = reader.ended.then((code) => {
+      process.removeListener('exit', atExit)
       this.open = false
       this.closeDevice()
       operations.destroy?.()

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { closeSync, constants, openSync } from 'node:fs'
 import { access, readdir, stat } from 'node:fs/promises'
 import { messageOf, systemCode } from '#base/errors.ts'
@@ -9,6 +9,7 @@ import type { FuseMountOptions } from './operations.ts'
 
 const device = '/dev/fuse'
 const subtype = 'kura'
+const abortTimeoutMs = 3_000
 const mountFlags = { readOnly: 1, noSetuid: 2, noDevices: 4 } as const
 
 export const isRoot = (): boolean => process.geteuid?.() === 0
@@ -133,6 +134,12 @@ export async function unmountLinux(path: string, options: { readonly lazy?: bool
   if (/busy/i.test(text))
     throw new MountBusyError(`Cannot unmount ${path}: files below it are in use. Close them and try again, or unmount lazily.`)
   throw new MountError(`Cannot unmount ${path}: ${text}`)
+}
+
+/** Ends the connection of a mount whatever is in use, without waiting for an answer of the file system. Synchronous, for the end of a
+ *  process. Root only. */
+export function abortLinux(path: string): void {
+  spawnSync('umount', ['-i', '-c', '-f', '-l', path], { stdio: 'ignore', timeout: abortTimeoutMs })
 }
 
 async function findFusermount(): Promise<string | undefined> {

@@ -61,6 +61,15 @@ describe.skipIf(why !== undefined)(`the life of a mount${why === undefined ? '' 
     expect(isMounted(mount.mountPoint)).toBe(false)
   })
 
+  test.each(['1', '0'])('does not keep a process that exits without unmounting (KURA_NATIVE=%s)', async (native) => {
+    const mount = await serve({ folder: source, env: { KURA_NATIVE: native } })
+    const reader = spawn('sh', ['-c', `while cat '${mount.tree}/big' > /dev/null 2>&1; do :; done`], { stdio: 'ignore' })
+    await sleep(200)
+    mount.order({ do: 'exit' })
+    expect(await Promise.race([mount.exited, sleep(10_000, 'too slow', { ref: false })])).toBe(4)
+    await new Promise((resolve) => (reader.exitCode === null ? reader.once('exit', resolve) : resolve(0)))
+  })
+
   test('with files in use is detached at once, and ends when they are closed', async () => {
     const mount = await serve({ folder: source })
     const holder = spawn('sh', ['-c', 'exec 5< big; echo; read x'], { cwd: mount.tree, stdio: ['pipe', 'pipe', 'ignore'] })

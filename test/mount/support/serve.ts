@@ -50,6 +50,7 @@ try {
     const order = JSON.parse(line) as { readonly do: string; readonly startNs?: string; readonly path?: string; readonly name?: string }
     if (order.do === 'snapshot') folder.addSnapshot(folder.addTree(order.path ?? '', 'tree'), source, BigInt(order.startNs ?? '0'))
     if (order.do === 'tables') say('tables', { count: mount.directoryCount })
+    if (order.do === 'exit') process.exit(4)
     if (order.do === 'unmount') unmountAt(orders.mountPoint).catch((error: Error) => say('error', { message: error.message }))
   })
   await mount.done
