@@ -3,10 +3,21 @@ import { lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFil
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { parseTimeNs } from '#base/time.ts'
 import { fixtureFacts, unpackFixture } from '../support/fixtures.ts'
 import { scratchFolders } from '../support/scratch.ts'
 import { liveMounts, run, whyNoLiveMounts } from './support/live.ts'
 import { noise } from './support/source-tree.ts'
+
+interface StatedEntry {
+  readonly path: string
+  readonly type: string
+  readonly mode: string
+  readonly uid: number
+  readonly gid: number
+  readonly size: number
+  readonly mtime: string
+}
 
 const scratch = scratchFolders()
 const why = whyNoLiveMounts
@@ -149,6 +160,37 @@ describe.skipIf(why !== undefined)(`what a mount shows${why === undefined ? '' :
     mount.order({ do: 'tables' })
     expect((await mount.event('tables')).count).toBeLessThan(50)
     expect(readFileSync(join(mount.tree, 'd7/f'), 'utf8')).toBe('7')
+  })
+
+  test('every entry of a snapshot made by Kopia has the kind, mode, owner, size and time that Kopia states', async () => {
+    const facts = unpackFixture('default')
+    try {
+      const { entries } = fixtureFacts<{ entries: Record<string, StatedEntry[]> }>('default')
+      for (const [id, all] of Object.entries(entries).slice(0, 2)) {
+        // Names that were not UTF-8 have become equal: the last one counts.
+        const stated = [...new Map(all.map((e) => [e.path, e])).values()]
+        const mount = await serve({ repository: facts.path, target: id })
+        const shown = stated.map((e) => {
+          const s = lstatSync(join(mount.mountPoint, e.path), { bigint: true })
+          const kind = s.isDirectory() ? 'd' : s.isSymbolicLink() ? 's' : 'f'
+          return [e.path, kind, s.mode & 0o777n, s.uid, s.gid, kind === 'd' ? 0n : s.size, s.mtimeNs]
+        })
+        const wanted = stated.map((e) => [
+          e.path,
+          e.type,
+          BigInt(Number.parseInt(e.mode, 8) & 0o777),
+          BigInt(e.uid),
+          BigInt(e.gid),
+          e.type === 'd' ? 0n : BigInt(e.size),
+          parseTimeNs(e.mtime),
+        ])
+        expect(shown).toEqual(wanted)
+        const count = (await run('find', [mount.mountPoint, '-mindepth', '1', '-printf', '.'])).stdout.length
+        expect(count).toBe(stated.length)
+      }
+    } finally {
+      facts.remove()
+    }
   })
 
   test('one snapshot, a path in it, or the generations of one source can be mounted alone', async () => {
