@@ -5,7 +5,13 @@ import { messageOf } from '#base/errors.ts'
 import { parseLosslessJson } from '#base/go-json.ts'
 import type { ContentStore } from '#repo/content/store.ts'
 import { CommittedManifests } from './committed.ts'
-import { type CorruptManifestError, DamagedManifestError, InvalidManifestError, ManifestNotFoundError, ReadOnlyManifestsError } from './errors.ts'
+import {
+  type CorruptManifestError,
+  DamagedManifestError,
+  InvalidManifestError,
+  ManifestNotFoundError,
+  ReadOnlyManifestsError,
+} from './errors.ts'
 import { byTimeThenId, hasLabels } from './labels.ts'
 import type { Labels, ManifestInfo, ManifestStore } from './manifest.ts'
 import type { ManifestEntry } from './stored-form.ts'

@@ -3,7 +3,7 @@ import type { ContentReader } from '#repo/content/store.ts'
 import { ObjectNotFoundError } from './errors.ts'
 import type { ObjectId } from './object.ts'
 import { indexObjectId, isIndirect, objectIdParts } from './object-id.ts'
-import { readChunkList } from './reader.ts'
+import { checkNesting, readChunkList } from './reader.ts'
 
 /** Contents that an object is made of, each once, those of its index streams first (spec 03, 1.5). Deleted ones count as known.
  *  ObjectNotFoundError when the indexes do not know one. */
@@ -27,6 +27,7 @@ async function collect(
     return
   }
   if (visited.has(id)) return
+  checkNesting(id, inside)
   const deeper = [...inside, id]
   await collect(contents, indexObjectId(id), deeper, found, visited)
   const chunks = await readChunkList(contents, id, inside)

@@ -29,10 +29,15 @@ export interface LoadedObject extends ObjectReader {
   all(): Promise<Buffer>
 }
 
-/** The entries of an indirect object. Refuses an object that contains itself and absurd depth. */
-export async function readChunkList(contents: ContentReader, id: ObjectId, inside: readonly ObjectId[]): Promise<ChunkList> {
+/** Refuses an object that contains itself and absurd depth. `inside` = indirect objects on the way to this one. CorruptObjectError. */
+export function checkNesting(id: ObjectId, inside: readonly ObjectId[]): void {
   if (inside.includes(id)) throw new CorruptObjectError(id, 'it contains itself')
   if (inside.length >= maxDepth || objectIdParts(id).indirection > maxDepth) throw new CorruptObjectError(id, 'it is nested too deeply')
+}
+
+/** The entries of an indirect object. Throws what checkNesting throws, and CorruptObjectError. */
+export async function readChunkList(contents: ContentReader, id: ObjectId, inside: readonly ObjectId[]): Promise<ChunkList> {
+  checkNesting(id, inside)
   const index = await openObject(contents, indexObjectId(id), [...inside, id])
   if (index.sizeBytes > maxIndexBytes) throw new ObjectTooLargeError(indexObjectId(id), index.sizeBytes, maxIndexBytes)
   return decodeChunkList(id, await index.all())

@@ -46,8 +46,7 @@ export const isSettled = (epoch: number, writeEpoch: number): boolean => epoch <
 const minRefreshMs = 1000
 
 /** How long a state may be used. */
-export const refreshMs = (parameters: EpochParameters): number =>
-  Math.max(minRefreshMs, Number(parameters.epochRefreshFrequencyNs) / 1e6)
+export const refreshMs = (parameters: EpochParameters): number => Math.max(minRefreshMs, Number(parameters.epochRefreshFrequencyNs) / 1e6)
 
 /** Greatest epoch that has a marker, 0 if none. */
 export const writeEpochOf = (blobs: readonly BlobInfo[]): number => greatest(blobs, markerPrefix, epochOfName) ?? 0
