@@ -29,4 +29,4 @@ export function failureLine(error: unknown): string | undefined {
 const isSystemError = (error: unknown): boolean => typeof (error as NodeJS.ErrnoException | undefined)?.code === 'string'
 
 /** The line for an error on the command line itself (spec 06, 2.3). */
-export const usageLine = (message: string): string => `kura: error: ${message}, try --help`
+export const usageLine = (message: string): string => `kura: error: ${message.replace(/\.$/, '')}, try --help`

@@ -52,10 +52,11 @@ export const create = defineCommand({
     const sources = await wantedSources(repository, values)
     await claimMaintenance(repository)
     const failures: string[] = []
+    let isPartial = false
     for (const wanted of sources) {
       if (stop.aborted) break
       try {
-        await snapshotOne(c, repository, wanted, values, settings, failures)
+        isPartial = await snapshotOne(c, repository, wanted, values, settings, failures)
       } catch (error) {
         failures.push(messageOf(error))
       }
@@ -66,7 +67,11 @@ export const create = defineCommand({
     if (failures.length === 1) throw new CommandError(failures[0] as string)
     if (failures.length > 1) throw new CommandError(`encountered ${failures.length} errors:\n${failures.join('\n')}`)
     if (stop.aborted) {
-      c.log.warning('The upload was cancelled: what had been read is saved as an incomplete snapshot.')
+      c.log.warning(
+        isPartial
+          ? 'The upload was cancelled: what had been read is saved as an incomplete snapshot.'
+          : 'Cancelled: sources that were not reached have no new snapshot.',
+      )
       throw new SilentFailure()
     }
   },
@@ -140,6 +145,7 @@ async function claimMaintenance(repository: Repository): Promise<void> {
   if (isDirect(repository)) await ensureMaintenanceOwner(repository.manifests, `${username}@${hostname}`)
 }
 
+/** True when the snapshot that was saved is an incomplete one. */
 async function snapshotOne(
   c: CommandContext,
   repository: Repository,
@@ -147,7 +153,7 @@ async function snapshotOne(
   values: Values,
   settings: Omit<CreateRequest, 'source' | 'localPath'>,
   failures: string[],
-): Promise<void> {
+): Promise<boolean> {
   const [{ createSnapshot }, { formatSource }] = await Promise.all([
     import('#snapshot/upload/create.ts'),
     import('#snapshot/model/source-text.ts'),
@@ -170,6 +176,7 @@ async function snapshotOne(
   const fatal = summary?.fatalErrorCount ?? result.snapshot.stats.errorCount
   if (ignored > 0) c.log.warning(`Ignored ${ignored} error(s) while snapshotting ${name}.`)
   if (fatal > 0) failures.push(`Found ${fatal} fatal error(s) while snapshotting ${name}.`)
+  return result.snapshot.incomplete !== undefined
 }
 
 async function report(c: CommandContext, { snapshot, isIdentical, losses }: CreateResult, values: Values): Promise<void> {
