@@ -142,7 +142,9 @@ export async function buildTree(root: string, entries: readonly TreeEntry[]): Pr
     mtimeNs: firstTimeNs,
   })
   // Deepest first: what is made in a folder changes its time.
-  for (const a of [...attributes.values()].sort((x, y) => y.path.length - x.path.length)) setAttributes(a)
+  const list = [...attributes.values()].sort((x, y) => y.path.length - x.path.length)
+  for (const a of list) setAttributes(a)
+  setTimes(list)
 }
 
 const parentOf = (path: Buffer): Buffer => path.subarray(0, path.lastIndexOf(0x2f))
@@ -189,17 +191,27 @@ async function makeSocket(path: string): Promise<void> {
   execFileSync('mv', [`${path}.kept`, path])
 }
 
-function setAttributes({ path, type, mode, uid, gid, mtimeNs }: Attributes): void {
+function setAttributes({ path, type, mode, uid, gid }: Attributes): void {
   if (uid !== 0 || gid !== 0) lchownSync(path, uid, gid)
   if (type !== 'symlink') chmodSync(path, mode)
-  setTimeNs(path, mtimeNs)
 }
 
-/** Sets the times of a path to the nanosecond, links not followed. */
-export function setTimeNs(path: Buffer, ns: bigint): void {
-  const rest = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
-  const seconds = (ns - rest) / 1_000_000_000n
+const setTimesInPython = `
+import os, sys
+for line in sys.stdin:
+    path, ns = line.split()
+    os.utime(bytes.fromhex(path), ns=(int(ns), int(ns)), follow_symlinks=False)
+`
+
+/** Sets the times of paths to the nanosecond, in this order, links not followed. */
+function setTimes(list: readonly { readonly path: Buffer; readonly mtimeNs: bigint }[]): void {
   const addon = nativeAddon()
-  if (addon) addon.setTimes(path, Number(seconds), Number(rest))
-  else execFileSync('touch', ['-h', '-d', `@${seconds}.${String(rest).padStart(9, '0')}`, '--', path.toString()])
+  if (!addon) {
+    execFileSync('python3', ['-c', setTimesInPython], { input: list.map((a) => `${a.path.toString('hex')} ${a.mtimeNs}\n`).join('') })
+    return
+  }
+  for (const { path, mtimeNs } of list) {
+    const rest = ((mtimeNs % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
+    addon.setTimes(path, Number((mtimeNs - rest) / 1_000_000_000n), Number(rest))
+  }
 }
