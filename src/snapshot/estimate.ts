@@ -75,7 +75,7 @@ async function walk(result: Estimate, path: string, root: LocalEntry, policy: Po
   for (let next = stack.pop(); next; next = stack.pop()) {
     if (options.signal?.aborted) return
     try {
-      stack.push(...visit(result, next, options.maxExamples).reverse())
+      for (const below of visit(result, next, options).reverse()) stack.push(below)
     } catch (error) {
       result.errorCount++
       options.onError?.(next.relative === '' ? '.' : next.relative, error)
@@ -89,7 +89,7 @@ async function walk(result: Estimate, path: string, root: LocalEntry, policy: Po
 }
 
 /** Counts the entries of one directory; returns the directories to visit below it. */
-function visit(result: Estimate, d: Pending, maxExamples: number): Pending[] {
+function visit(result: Estimate, d: Pending, { maxExamples, onError }: EstimateOptions): Pending[] {
   const files = d.policy.effective.files
   const entries = scanDirectory(d.path)
   if ((files.ignoreCacheDirs ?? true) && isCacheDirectory(d.path, entries)) return []
@@ -100,11 +100,15 @@ function visit(result: Estimate, d: Pending, maxExamples: number): Pending[] {
   const below: Pending[] = []
   for (const entry of entries) {
     const relative = d.relative === '' ? entry.name : `${d.relative}/${entry.name}`
-    const candidate = { isDirectory: entry.type === 'd', sizeBytes: entry.sizeBytes, device: entry.device }
+    const device = entry.isDenied ? d.local.device : entry.device
+    const candidate = { isDirectory: entry.type === 'd', sizeBytes: entry.sizeBytes, device }
     const hidden = whyHidden(rules, `/${relative}`, candidate, d.local.device)
     if (hidden === 'rule') addExcluded(result, entry, relative, maxExamples)
     if (hidden !== undefined) continue
-    if (entry.type === 'd')
+    if (entry.isDenied) {
+      result.errorCount++
+      onError?.(relative, entry.failure)
+    } else if (entry.type === 'd')
       below.push({ path: childPath(d.path, entry), relative, local: entry, policy: d.policy.child(entry.name), parentRules: rules })
     else if (entry.type === 'f') addFile(result, 'included', relative, entry.sizeBytes, maxExamples)
   }

@@ -1,6 +1,7 @@
-import { randomUUID } from 'node:crypto'
+import { execFileSync } from 'node:child_process'
 import { isMainThread } from 'node:worker_threads'
 import { afterAll } from 'vitest'
+import { nativeAddon } from '#base/native.ts'
 import { memoryStorage, type StoredBlob } from '#repo/blob/memory.ts'
 import type { BlobStorage } from '#repo/blob/storage.ts'
 import type { ObjectId } from '#repo/object/object.ts'
@@ -145,4 +146,11 @@ export async function asOrdinaryUser<T>(work: () => Promise<T>): Promise<T> {
 
 export const ordinaryOwner = isRoot ? ordinaryUser : (process.getuid?.() ?? 0)
 
-export const uniqueName = (): string => randomUUID().slice(0, 8)
+/** Sets both times of a path to the nanosecond, links not followed; with a tool of the system where there is no addon. */
+export function setTimeNs(path: Buffer, ns: bigint): void {
+  const rest = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
+  const seconds = (ns - rest) / 1_000_000_000n
+  const addon = nativeAddon()
+  if (addon) addon.setTimes(path, Number(seconds), Number(rest))
+  else execFileSync('touch', ['-h', '-d', `@${seconds}.${String(rest).padStart(9, '0')}`, '--', path.toString()])
+}

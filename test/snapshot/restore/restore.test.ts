@@ -25,8 +25,7 @@ import { dataRuns } from '#snapshot/restore/local-file.ts'
 import { defaultRestoreOptions, type LocalRestoreOptions } from '#snapshot/restore/options.ts'
 import { restoreTree } from '#snapshot/restore/run.ts'
 import { scratchFolders } from '../../support/scratch.ts'
-import { setTimeNs } from '../../support/source-tree.ts'
-import { isRoot, memoryRepository, rootOf, upload } from '../memory-repository.ts'
+import { isRoot, memoryRepository, rootOf, setTimeNs, upload } from '../memory-repository.ts'
 
 const scratch = scratchFolders()
 let repository: DirectRepository

@@ -9,8 +9,7 @@ import { encodeDirectory } from '#snapshot/model/directory-json.ts'
 import { encodeEntry } from '#snapshot/model/entry-json.ts'
 import { describeLosses } from '#snapshot/upload/losses.ts'
 import { scratchFolders } from '../../support/scratch.ts'
-import { setTimeNs } from '../../support/source-tree.ts'
-import { contentOf, isRoot, memoryRepository, rootOf, treeOf, upload, Watcher } from '../memory-repository.ts'
+import { contentOf, isRoot, memoryRepository, rootOf, setTimeNs, treeOf, upload, Watcher } from '../memory-repository.ts'
 
 const scratch = scratchFolders()
 let repository: DirectRepository

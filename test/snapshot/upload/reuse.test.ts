@@ -2,7 +2,6 @@ import { chmodSync, lchownSync, mkdirSync, readdirSync, renameSync, rmSync, syml
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { scratchFolders } from '../../support/scratch.ts'
-import { setTimeNs } from '../../support/source-tree.ts'
 import {
   contentOf,
   isRoot,
@@ -10,6 +9,7 @@ import {
   memoryRepository,
   openAgain,
   rootOf,
+  setTimeNs,
   treeOf,
   type UploadChoices,
   upload,
