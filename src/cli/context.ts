@@ -31,6 +31,8 @@ export interface CommandContext {
   readonly stop: AbortSignal
   /** Whether a repository was asked for: errors before that are about the command line. */
   readonly wasOpened: boolean
+  /** Begins to open the repository for a command that will want it soon: deriving the key takes longer than all else. */
+  openAhead(): void
   /** Opens the connected repository, once. Its errors start with "open repository: ". */
   open(): Promise<Repository>
   /** The same for commands that need the storage itself; a server connection is an error. */
@@ -55,6 +57,7 @@ class Context implements CommandContext {
   readonly paint: Painter
   readonly showsProgress: boolean
   #repository: Promise<Repository> | undefined
+  #wasAskedFor = false
   #stop: AbortController | undefined
   readonly #onSignal = () => {
     // Only the first is handled: who presses Ctrl-C twice does not want to wait.
@@ -87,10 +90,17 @@ class Context implements CommandContext {
   }
 
   get wasOpened(): boolean {
-    return this.#repository !== undefined
+    return this.#wasAskedFor
+  }
+
+  openAhead(): void {
+    this.#repository ??= this.#open()
+    // Its error is for whoever asks for the repository.
+    this.#repository.catch(() => undefined)
   }
 
   open(): Promise<Repository> {
+    this.#wasAskedFor = true
     this.#repository ??= this.#open()
     return this.#repository
   }

@@ -5,6 +5,8 @@ export interface Leaf {
   readonly describe: string
   readonly aliases?: readonly string[]
   readonly hidden?: boolean
+  /** Works without the connected repository; all others have it opened while the rest of the program is still loading. */
+  readonly standsAlone?: boolean
   readonly load: () => Promise<Command>
 }
 

@@ -52,13 +52,15 @@ async function actAtOnce(line: ParsedLine, words: readonly string[], host: Host)
 }
 
 async function runCommand(line: ParsedLine, values: Readonly<Record<string, unknown>>, host: Host): Promise<number> {
-  const [{ dispatch }, { openContext }] = await Promise.all([import('./dispatch.ts'), import('./context.ts')])
+  const { openContext } = await import('./context.ts')
   const log = await openLog(line, values, host)
   const progress = isUsed(line, 'progress') ? values['progress'] === true : host.io.outIsTerminal
   const context = openContext(host, { ...values, progress }, log)
   let status: number = exitStatus.success
+  if (isLeaf(line.at) && !line.at.standsAlone) context.openAhead()
   try {
-    if (isLeaf(line.at)) await dispatch(root, line.path, context, values)
+    const { dispatch } = await import('./dispatch.ts')
+    await dispatch(root, line.path, context, values)
   } catch (error) {
     status = exitStatus.failure
     const text = failureLine(error)

@@ -4,7 +4,7 @@ import type { Branch } from './node.ts'
 export const root: Branch = {
   describe: 'Kopia-compatible backups that are simply there, as a folder',
   children: {
-    help: { describe: 'Show help', load: async () => (await import('./commands/help.ts')).help },
+    help: { describe: 'Show help', standsAlone: true, load: async () => (await import('./commands/help.ts')).help },
     blob: {
       describe: 'Commands to manipulate raw storage objects (blobs)',
       hidden: true,
@@ -18,9 +18,13 @@ export const root: Branch = {
       describe: 'Commands to manage the local cache',
       hidden: true,
       children: {
-        clear: { describe: 'Empty the cache', load: async () => (await import('./commands/cache/clear.ts')).clear },
-        info: { describe: 'Show what the cache holds', load: async () => (await import('./commands/cache/info.ts')).info },
-        set: { describe: 'Set limits of the cache', load: async () => (await import('./commands/cache/set.ts')).set },
+        clear: { describe: 'Empty the cache', standsAlone: true, load: async () => (await import('./commands/cache/clear.ts')).clear },
+        info: {
+          describe: 'Show what the cache holds',
+          standsAlone: true,
+          load: async () => (await import('./commands/cache/info.ts')).info,
+        },
+        set: { describe: 'Set limits of the cache', standsAlone: true, load: async () => (await import('./commands/cache/set.ts')).set },
       },
     },
     content: {
@@ -56,6 +60,10 @@ export const root: Branch = {
         },
         inspect: { describe: 'List the entries of index blobs', load: async () => (await import('./commands/index/inspect.ts')).inspect },
         list: { describe: 'List index blobs', aliases: ['ls'], load: async () => (await import('./commands/index/list.ts')).list },
+        recover: {
+          describe: 'Rebuild indexes from the copy that each pack carries',
+          load: async () => (await import('./commands/index/recover.ts')).recover,
+        },
       },
     },
     list: {
@@ -99,10 +107,12 @@ export const root: Branch = {
           children: {
             filesystem: {
               describe: 'In a folder',
+              standsAlone: true,
               load: async () => (await import('./commands/repository/connect-filesystem.ts')).connectFilesystem,
             },
             'from-config': {
               describe: 'By a token or a configuration file',
+              standsAlone: true,
               load: async () => (await import('./commands/repository/from-config.ts')).connectFromConfig,
             },
           },
@@ -113,20 +123,24 @@ export const root: Branch = {
           children: {
             filesystem: {
               describe: 'In a folder',
+              standsAlone: true,
               load: async () => (await import('./commands/repository/create-filesystem.ts')).createFilesystem,
             },
             'from-config': {
               describe: 'Where a token says',
+              standsAlone: true,
               load: async () => (await import('./commands/repository/create-from-config.ts')).createFromConfig,
             },
           },
         },
         disconnect: {
           describe: 'Forget the connection to the repository',
+          standsAlone: true,
           load: async () => (await import('./commands/repository/disconnect.ts')).disconnect,
         },
         'set-client': {
           describe: 'Set options of this client',
+          standsAlone: true,
           load: async () => (await import('./commands/repository/set-client.ts')).setClientOptions,
         },
         'set-parameters': {
@@ -179,6 +193,10 @@ export const root: Branch = {
       aliases: ['cat'],
       load: async () => (await import('./commands/show.ts')).show,
     },
-    unmount: { describe: 'Unmount what "mount" has mounted', load: async () => (await import('./commands/unmount.ts')).unmount },
+    unmount: {
+      describe: 'Unmount what "mount" has mounted',
+      standsAlone: true,
+      load: async () => (await import('./commands/unmount.ts')).unmount,
+    },
   },
 }
