@@ -172,7 +172,7 @@ export class CommittedIndex {
   #afterLoad(files: ReadonlyMap<BlobId, IndexFile>): void {
     if (files.size > manyBlobs && !this.#warnedOfMany) {
       this.#warnedOfMany = true
-      this.#parts.warn(`there are ${files.size} index blobs, which makes everything slow. Run "kura maintenance run".`)
+      this.#parts.warn(`there are ${files.size} index blobs, which makes everything slow. Maintenance merges them.`)
     }
     void this.#parts.cache.removeUnused(new Set(files.keys()))
   }

@@ -58,6 +58,9 @@ export interface ContentStore extends ContentReader {
   delete(id: ContentId): Promise<void>
   undelete(id: ContentId): Promise<void>
   rewrite(id: ContentId): Promise<void>
+  /** Takes over records found in packs where they beat what is known; permanent after flush. Returns how many were new. Absent where the
+   *  indexes are not ours to change (spec 02, 7.4). */
+  adopt?(records: Iterable<ContentInfo>): number
   /** Packs, then indexes, durable; session marker gone (spec 02, 2.8). */
   flush(): Promise<void>
   /** While `work` runs no index blob is written, so that all its changes land in one (spec 02, 2.8 step 5). */
