@@ -26,9 +26,10 @@ const spellings = (flag: Flag): string[] => [`--${flag.name}`]
 /** Script that bash sources. */
 export const bashScript = (): string => `
 _kura_complete() {
-  local line
+  local line candidates
+  candidates=$("\${COMP_WORDS[0]}" --completion-bash "\${COMP_WORDS[@]:1:COMP_CWORD}")
   COMPREPLY=()
-  while IFS= read -r line; do COMPREPLY+=("$line"); done < <(compgen -W "$("\${COMP_WORDS[0]}" --completion-bash "\${COMP_WORDS[@]:1:COMP_CWORD}")" -- "\${COMP_WORDS[COMP_CWORD]}")
+  while IFS= read -r line; do COMPREPLY+=("$line"); done < <(compgen -W "$candidates" -- "\${COMP_WORDS[COMP_CWORD]}")
   return 0
 }
 complete -o default -F _kura_complete kura

@@ -3,8 +3,8 @@ import type { CommandContext } from './context.ts'
 
 const pathOf = (configFile: string): string => `${configFile}.update-info.json`
 
-/** Writes or removes the state of the update check after connecting. There is nothing else to it: no build of ours has a known place to look
- *  for updates. Source: spec 06, 4.6. */
+/** Writes or removes the state of the update check after connecting. There is nothing else to it: no build of ours has a known place
+ *  to look for updates. Source: spec 06, 4.6. */
 export function noteUpdateCheck(c: CommandContext, wanted: boolean): void {
   if (!wanted) {
     rmSync(pathOf(c.configFile), { force: true })

@@ -85,9 +85,14 @@ function sourceAndTarget(words: readonly string[]): { readonly source: string; r
 function announce(c: CommandContext, { origin }: RestoreSource): void {
   if (!origin) return
   const { sourceText, startNs, relativePath, objectId } = origin
-  c.log.info(
-    `Restoring from\n   Snapshot source: ${sourceText}\n   Snapshot time: ${c.times.seconds(startNs)}\n   Relative path: ${relativePath}\n   Object ID: ${objectId}`,
-  )
+  const lines = [
+    'Restoring from',
+    `   Snapshot source: ${sourceText}`,
+    `   Snapshot time: ${c.times.seconds(startNs)}`,
+    `   Relative path: ${relativePath}`,
+    `   Object ID: ${objectId}`,
+  ]
+  c.log.info(lines.join('\n'))
 }
 
 /** The closing line; failures that are not to be ignored make the command fail. Each has been printed. */

@@ -98,7 +98,8 @@ export class UploadProgress implements UploadObserver {
     const uploaded = `uploaded ${sizes.bytes(this.#written() - this.#uploadedBefore)}`
     const failed = this.#failed > 0 ? ` (${this.#failed} fatal errors)` : ''
     const ignored = this.#ignored > 0 ? ` (${this.#ignored} errors ignored)` : ''
-    return ` ${sign} ${isDone ? 0 : this.#hashing} hashing, ${hashed}, ${cached}, ${uploaded}${failed}${ignored}${this.#estimateText(isDone)}`
+    const hashing = `${isDone ? 0 : this.#hashing} hashing`
+    return ` ${sign} ${hashing}, ${hashed}, ${cached}, ${uploaded}${failed}${ignored}${this.#estimateText(isDone)}`
   }
 
   #estimateText(isDone: boolean): string {

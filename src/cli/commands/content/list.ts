@@ -58,8 +58,10 @@ function compressionText(info: ContentInfo): string {
 
 const deletedText = (info: ContentInfo): string => (info.deleted ? ' (deleted)' : '')
 
-const longRow = (info: ContentInfo, size: (bytes: number) => string, time: string): string =>
-  `${info.id} ${info.originalLength} ${time} ${info.packBlob} ${info.packOffset}+${size(info.packedLength)}${deletedText(info)} ${compressionText(info)}`
+function longRow(info: ContentInfo, size: (bytes: number) => string, time: string): string {
+  const place = `${info.packBlob} ${info.packOffset}+${size(info.packedLength)}`
+  return `${info.id} ${info.originalLength} ${time} ${place}${deletedText(info)} ${compressionText(info)}`
+}
 
 const compressionRow = (info: ContentInfo, size: (bytes: number) => string): string =>
   `${info.id} length ${size(info.originalLength)} packed ${size(info.packedLength)} ${compressionText(info)} ${deletedText(info)}`

@@ -8,7 +8,8 @@ import type { ConnectionInfo } from '#repo/blob/registry.ts'
 import type { BlobStorage } from '#repo/blob/storage.ts'
 import { type ConnectionValues, connectSettings } from './connection-flags.ts'
 
-/** Connects to the repository in a storage and checks the connection. `password`: from a token, replaces any other. Source: spec 06, 11.1. */
+/** Connects to the repository in a storage and checks the connection. `password`: from a token, replaces any other.
+ *  Source: spec 06, 11.1. */
 export async function connectTo(
   c: CommandContext,
   storageConnection: ConnectionInfo,
