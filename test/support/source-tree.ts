@@ -204,7 +204,7 @@ for line in sys.stdin:
 `
 
 /** Sets the times of paths to the nanosecond, in this order, links not followed. */
-function setTimes(list: readonly { readonly path: Buffer; readonly mtimeNs: bigint }[]): void {
+export function setTimes(list: readonly { readonly path: Buffer; readonly mtimeNs: bigint }[]): void {
   const addon = nativeAddon()
   if (!addon) {
     execFileSync('python3', ['-c', setTimesInPython], { input: list.map((a) => `${a.path.toString('hex')} ${a.mtimeNs}\n`).join('') })
