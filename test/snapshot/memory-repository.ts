@@ -148,9 +148,13 @@ export const ordinaryOwner = isRoot ? ordinaryUser : (process.getuid?.() ?? 0)
 
 /** Sets both times of a path to the nanosecond, links not followed; with a tool of the system where there is no addon. */
 export function setTimeNs(path: Buffer, ns: bigint): void {
-  const rest = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
-  const seconds = (ns - rest) / 1_000_000_000n
   const addon = nativeAddon()
-  if (addon) addon.setTimes(path, Number(seconds), Number(rest))
-  else execFileSync('touch', ['-h', '-d', `@${seconds}.${String(rest).padStart(9, '0')}`, '--', path.toString()])
+  const rest = ((ns % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n
+  if (addon) {
+    addon.setTimes(path, Number((ns - rest) / 1_000_000_000n), Number(rest))
+    return
+  }
+  const size = ns < 0n ? -ns : ns
+  const text = `@${ns < 0n ? '-' : ''}${size / 1_000_000_000n}.${String(size % 1_000_000_000n).padStart(9, '0')}`
+  execFileSync('touch', ['-h', '-d', text, '--', path.toString()])
 }

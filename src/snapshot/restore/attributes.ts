@@ -48,12 +48,16 @@ const guard =
 
 const nsPerSecond = 1_000_000_000n
 
-/** Access and modification time of a path, links not followed; to the nanosecond with the addon, else to what a double of
- *  seconds holds (about 0.2 µs). */
+/** Access and modification time of a path, links not followed; to the nanosecond with the addon, else to the
+ *  microsecond. */
 export function setTimes(path: string, ns: bigint): void {
   const nanoseconds = ((ns % nsPerSecond) + nsPerSecond) % nsPerSecond
   const seconds = Number((ns - nanoseconds) / nsPerSecond)
   const addon = nativeAddon()
   if (addon) addon.setTimes(Buffer.from(path), seconds, Number(nanoseconds))
-  else lutimesSync(path, Number(ns) / 1e9, Number(ns) / 1e9)
+  else {
+    // Node cuts to microseconds what the double comes to, which may be just below the one that is meant.
+    const time = seconds + (Math.floor(Number(nanoseconds) / 1000) + 0.5) / 1e6
+    lutimesSync(path, time, time)
+  }
 }

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import {
   chmodSync,
   chownSync as chown,
@@ -44,7 +45,11 @@ function look(folder: string): Map<string, object> {
   const visit = (relative: string) => {
     const path = join(folder, relative)
     const s = lstatSync(path, { bigint: true })
-    const kind = s.isDirectory() ? 'dir' : s.isSymbolicLink() ? `-> ${readlinkSync(path)}` : readFileSync(path).toString('base64')
+    const kind = s.isDirectory()
+      ? 'dir'
+      : s.isSymbolicLink()
+        ? `-> ${readlinkSync(path)}`
+        : createHash('sha256').update(readFileSync(path)).digest('hex')
     // Without the addon times are exact to what a double of seconds holds.
     const time = nativeAddon() ? s.mtimeNs : s.mtimeNs / 1000n
     found.set(relative, { kind, mode: s.mode, uid: s.uid, gid: s.gid, time })
