@@ -44,7 +44,6 @@ beforeAll(async () => {
   const flags = ['--override-username=ann', '--override-hostname=pc', `--cache-directory=${join(home, 'cache')}`]
   const { out, err } = await ok('repo', 'create', 'filesystem', `--path=${join(home, 'repository')}`, ...flags)
   expect(out).toMatch(/^Retention:\n {2}Annual snapshots: +3 {3}\(defined for this target\)\n/)
-  expect(out).toContain('\n$ kopia repository validate-provider\n')
   expect(err).toContain('block hash:          BLAKE2B-256-128\n')
 })
 

@@ -57,10 +57,20 @@ describe('what a snapshot cannot hold is counted and named', () => {
     expect(run.stderr).toMatch(/NOTE: 1 entry has extended attributes.*tagged/)
   })
 
-  test('with --json too, beside the JSON on stdout', async () => {
+  test('with --json too, and in the JSON itself', async () => {
     const { stdout, stderr } = await home.run('snapshot', 'create', source, '--json')
-    expect(JSON.parse(stdout)).toMatchObject({ rootEntry: { type: 'd' } })
+    const { losses } = JSON.parse(stdout) as { losses: Record<string, { count: number; examples: string[] }> }
+    expect(losses['specialFiles']).toEqual({ count: 1, examples: ['sub/pipe'] })
+    expect(losses['hardLinks']?.count).toBe(2)
+    expect(losses['invalidNames']?.examples).toEqual(['latin-\ufffd.txt'])
     expect(stderr).toContain('NOTE: 1 device, pipe or socket is left out')
+  })
+
+  test('a snapshot that holds everything has no such key', async () => {
+    const whole = home.path('whole')
+    mkdirSync(whole, { recursive: true })
+    writeFileSync(join(whole, 'a'), 'a')
+    expect(JSON.parse((await home.run('snapshot', 'create', whole, '--json')).stdout)).not.toHaveProperty('losses')
   })
 
   test('what is left can be restored', async () => {

@@ -49,8 +49,6 @@ async function setUp(c: CommandContext, storageConnection: ConnectionInfo, value
   }
   await rememberPassword(c, password)
   noteUpdateCheck(c, values['check-for-updates'])
-  c.io.out('\nTo validate that your provider is compatible with Kopia, please run:\n')
-  c.io.out('$ kopia repository validate-provider\n')
 }
 
 async function writeFirstManifests(c: CommandContext, repository: DirectRepository): Promise<void> {

@@ -183,7 +183,7 @@ async function report(c: CommandContext, { snapshot, isIdentical, losses }: Crea
   const { describeLosses } = await import('#snapshot/upload/losses.ts')
   for (const line of describeLosses(losses)) c.log.info(`NOTE: ${line}`)
   if (isIdentical) return c.log.info('Not saving the snapshot: no files have changed since the previous one.')
-  if (values.json) return printSnapshotJson(c.io, snapshot, { indent: values['json-indent'], stats: values['json-verbose'] })
+  if (values.json) return printSnapshotJson(c.io, snapshot, { indent: values['json-indent'], stats: values['json-verbose'], losses })
   const kind = snapshot.incomplete ? 'partial snapshot' : 'snapshot'
   const took = wholeSeconds(snapshot.endNs - snapshot.startNs)
   c.log.info(`Created ${kind} with root ${snapshot.rootEntry?.objectId ?? ''} and ID ${snapshot.id} in ${took}`)
