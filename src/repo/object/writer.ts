@@ -143,7 +143,12 @@ export class SplittingWriter implements ObjectWriter {
     const gap = this.#lengths.findIndex((_, i) => this.#ids[i] === undefined)
     const ids = gap < 0 ? this.#ids : this.#ids.slice(0, gap)
     if (ids.length < 2) return ids[0] ?? ''
-    return writeIndex(this.context, new ChunkList(this.#lengths.slice(0, ids.length), ids), this.options.prefix || 'x', this.options.metadataCompressor)
+    return writeIndex(
+      this.context,
+      new ChunkList(this.#lengths.slice(0, ids.length), ids),
+      this.options.prefix || 'x',
+      this.options.metadataCompressor,
+    )
   }
 }
 
