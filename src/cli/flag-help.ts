@@ -202,4 +202,4 @@ const texts: Readonly<Record<string, string>> = {
 }
 
 /** One line of help for a flag. */
-export const describeFlag = (flag: Flag): string => texts[flag.name] ?? ''
+export const describeFlag = (flag: Flag): string => flag.describe ?? texts[flag.name] ?? ''

@@ -34,6 +34,8 @@ export interface Flag extends Positional {
   readonly short?: string
   readonly hidden?: boolean
   readonly placeholder?: string
+  /** What it does, where the same name means something else elsewhere (flag-help.ts). */
+  readonly describe?: string
 }
 
 /** A parsed value. Durations are nanoseconds, bytes and numbers plain numbers. */

@@ -16,11 +16,12 @@ export async function helpText(line: ParsedLine, host: Host, options: { readonly
       'Options:': 'Flags:',
       'Positionals:': 'Args:',
     })
-  parser.usage(usageOf(line))
+  parser.usage('')
   addFlags(parser, line.flags)
   for (const argument of line.command?.args ?? []) parser.positional(argument.name, positionalOptions(argument))
   if (!isLeaf(line.at)) addChildren(parser, line.at, '', options.all)
-  return `${await parser.getHelp()}\n`
+  // The usage stays out of yargs' hands: its wrapping breaks short sentences.
+  return `${usageOf(line)}\n\n${(await parser.getHelp()).trimStart()}\n`
 }
 
 /** Everything: every command that is not hidden, one after another. */

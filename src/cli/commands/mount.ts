@@ -6,6 +6,7 @@ export const mount = defineCommand({
     { name: 'mountPoint', type: 'string', default: '*' },
   ],
   flags: [
+    { name: 'driver', type: 'enum', values: ['auto', 'kernel', 'fuse-native'], default: 'auto', describe: 'How to speak to the kernel' },
     { name: 'trace-fs', type: 'bool' },
     { name: 'fuse-allow-other', type: 'bool' },
     { name: 'fuse-allow-non-empty-mount', type: 'bool' },
@@ -19,6 +20,7 @@ export const mount = defineCommand({
       repository: await c.open(),
       target: values.path,
       mountPoint: values.mountPoint,
+      driver: values.driver === 'auto' ? undefined : values.driver,
       signal,
       warn: (line) => c.log.warning(line),
       options: {

@@ -16,11 +16,11 @@ const maxCheckpointNs = 2_700_000_000_000n
 const maxDescriptionBytes = 1024
 
 const flags = [
-  { name: 'all', type: 'bool' },
+  { name: 'all', type: 'bool', describe: 'Every source of this user and host that is not manual' },
   { name: 'upload-limit-mb', type: 'int64', default: '0', placeholder: 'MB' },
   { name: 'checkpoint-interval', type: 'duration', hidden: true },
   { name: 'description', type: 'string' },
-  { name: 'fail-fast', type: 'bool', env: 'KOPIA_SNAPSHOT_FAIL_FAST' },
+  { name: 'fail-fast', type: 'bool', env: 'KOPIA_SNAPSHOT_FAIL_FAST', describe: 'Stop at the first error' },
   { name: 'force-hash', type: 'float', default: '0' },
   { name: 'parallel', type: 'int', default: '0', placeholder: 'N' },
   { name: 'start-time', type: 'string' },
