@@ -14,12 +14,13 @@ import { startCheckpoints } from './checkpoint.ts'
 import { newCounters, type UploadContext } from './context.ts'
 import { SmallFileReader, UploadStoppedError } from './file.ts'
 import { DirectoryInProgress } from './in-progress.ts'
+import { entryFor, uploadRootFile } from './leaf.ts'
 import { LossCollector } from './losses.ts'
 import { ObjectBatcher } from './object-batch.ts'
 import { EntryReadError, readError } from './read-error.ts'
 import type { UploadObserver, UploadRequest, UploadResult } from './request.ts'
 import { UploadStop } from './stop.ts'
-import { entryFor, uploadDirectory, uploadRootFile } from './walk.ts'
+import { uploadDirectory } from './walk.ts'
 
 const smallFileBytes = 1 << 20
 

@@ -1,17 +1,17 @@
-import { readlinkSync } from 'node:fs'
 import { nativeAddon } from '#base/native.ts'
-import type { ObjectId, ObjectWriterOptions } from '#repo/object/object.ts'
+import type { ObjectId } from '#repo/object/object.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import { encodeDirectory } from '#snapshot/model/directory-json.ts'
 import { storedName } from '#snapshot/model/raw-name.ts'
-import { compressorFor, metadataCompressorOf } from '#snapshot/policy/compressor-choice.ts'
+import { metadataCompressorOf } from '#snapshot/policy/compressor-choice.ts'
 import type { PolicyTree } from '#snapshot/policy/policy.ts'
 import { enterDirectory, type IgnoreContext, whyHidden } from '#snapshot/tree/ignore-rules.ts'
 import { childPath, isCacheDirectory, type LocalEntry, readIgnoreFile, scanDirectory } from '#snapshot/tree/local-tree.ts'
 import type { UploadContext } from './context.ts'
-import { directoryObjectOptions, symlinkObjectOptions } from './entry-options.ts'
-import { type LargeFile, type SmallFileReader, type UploadedFile, UploadStoppedError, uploadLargeFile } from './file.ts'
+import { directoryObjectOptions } from './entry-options.ts'
+import { type SmallFileReader, UploadStoppedError } from './file.ts'
 import { DirectoryInProgress } from './in-progress.ts'
+import { entryFor, uploadFile, uploadSymlink } from './leaf.ts'
 import { readPlaceholder } from './placeholder.ts'
 import { loadPrevious, type PreviousDirectories } from './previous.ts'
 import { EntryReadError, readError } from './read-error.ts'
@@ -44,18 +44,6 @@ interface OpenDirectory extends DirectoryToUpload {
   readonly summary: SummaryBuilder
   readonly reader: SmallFileReader
 }
-
-/** The attributes that a directory entry keeps of a local entry (spec 07, 7.1.1). */
-export const entryFor = (local: LocalEntry): DirectoryEntry => ({
-  name: local.name,
-  type: local.type,
-  mode: local.mode,
-  sizeBytes: local.sizeBytes,
-  modifiedNs: local.modifiedNs,
-  uid: local.uid,
-  gid: local.gid,
-  objectId: '',
-})
 
 /** Uploads a directory and everything below it. Throws EntryReadError when the directory itself cannot be listed or its ignore
  *  rules cannot be used; storage failures reject at once. Source: spec 07, 7.1.4–7.1.9. */
@@ -257,87 +245,4 @@ async function findReusable(context: UploadContext, d: OpenDirectory, entry: Dir
   if (force > 0 && Math.random() * 100 < force) return undefined
   const id = previous.objectId as ObjectId
   return (await context.repository.objects.isPresent(id)) ? id : undefined
-}
-
-async function uploadSymlink(context: UploadContext, d: OpenDirectory, local: LocalEntry, policy: PolicyTree) {
-  let target: Buffer
-  try {
-    target = readlinkSync(childPath(d.path, local), { encoding: 'buffer' })
-  } catch (error) {
-    throw readError(error)
-  }
-  const objectId = await context.batcher.add(target, symlinkObjectOptions(metadataCompressorOf(policy.effective)))
-  return { objectId, sizeBytes: target.length }
-}
-
-async function uploadFile(context: UploadContext, d: OpenDirectory, local: LocalEntry, relative: string, policy: PolicyTree) {
-  const { counters, observer, stop } = context
-  const path = childPath(d.path, local)
-  const options = {
-    prefix: '',
-    compressor: compressorFor(policy.effective.compression, local.name, local.sizeBytes),
-    metadataCompressor: metadataCompressorOf(policy.effective),
-    splitter: policy.effective.splitter.algorithm ?? '',
-  }
-  if (stop.stopped) throw new UploadStoppedError('the upload was stopped')
-  counters.nonCachedFileCount++
-  observer.hashing?.(relative)
-  const partBytes = policy.effective.upload.parallelUploadAboveSize ?? 0
-  if (local.sizeBytes < context.smallFileBytes && !(partBytes > 0 && local.sizeBytes > partBytes)) {
-    const small = await uploadSmallFile(context, d, path, local.sizeBytes, options)
-    if (small) {
-      counters.fileCount++
-      counters.totalBytes += small.sizeBytes
-      observer.hashed?.(relative, small.sizeBytes)
-      return small
-    }
-  }
-  const register: LargeFile['register'] = (file) => d.progress.addFile(file, entryFor(local))
-  const large = { path, sizeBytes: local.sizeBytes, name: storedName(local.name), options, register }
-  const uploaded = await uploadLargeFile(context, large, partBytes)
-  counters.totalBytes += uploaded.sizeBytes
-  observer.hashed?.(relative, uploaded.sizeBytes)
-  return uploaded
-}
-
-/** Undefined when the file turns out to be too long for this. */
-async function uploadSmallFile(
-  { batcher, stop, observer, smallFileBytes }: UploadContext,
-  { reader }: OpenDirectory,
-  path: string | Buffer,
-  sizeBytes: number,
-  options: ObjectWriterOptions,
-): Promise<UploadedFile | undefined> {
-  let data: Buffer | undefined
-  const read = () => {
-    if (stop.stopped) throw new UploadStoppedError('the upload was stopped')
-    data = reader.read(path, sizeBytes, smallFileBytes)
-    // Counted as it is handed over: a limit must hold for what waits for its batch too.
-    if (data) stop.count(data.length)
-    return data
-  }
-  try {
-    const uploaded = await batcher.addWhenRoom(read, options)
-    if (uploaded) observer.hashedBytes?.(uploaded.sizeBytes)
-    return uploaded
-  } finally {
-    if (data) reader.release(data)
-  }
-}
-
-/** A single file as the root of a snapshot (spec 07, 7.1.7). `progress` is the folder that stands in for it in checkpoints.
- *  Throws EntryReadError. */
-export async function uploadRootFile(
-  context: UploadContext,
-  path: string,
-  local: LocalEntry,
-  policy: PolicyTree,
-  progress: DirectoryInProgress,
-): Promise<DirectoryEntry> {
-  const d = { path: path.slice(0, path.lastIndexOf('/')) || '/', relative: '', progress, reader: context.smallFiles } as OpenDirectory
-  const entry = { ...entryFor(local), ...(await uploadFile(context, d, local, local.name, policy)) }
-  const summary = new SummaryBuilder()
-  summary.add(entry)
-  const built = summary.build(local.modifiedNs, context.stop.reason)
-  return { ...entry, summary: { ...built, directoryCount: 0, maxTimeNs: local.modifiedNs } }
 }
