@@ -1,7 +1,7 @@
 import type { Clock } from '#base/clock.ts'
 import { derivePasswordKey } from '#repo/crypto/keys.ts'
 import { noRetention, openBlobConfig } from '#repo/format/blob-config.ts'
-import { UpgradeInProgressError, WrongPasswordError } from '#repo/format/errors.ts'
+import { UpgradeInProgressError } from '#repo/format/errors.ts'
 import { checkRequiredFeatures } from '#repo/format/features.ts'
 import { decodeInner, parseFormatBlob } from '#repo/format/format-blob.ts'
 import type { BlobRetention, RepositoryFormat } from '#repo/format/repository-format.ts'
@@ -42,14 +42,14 @@ export class FormatWatch {
     this.#opened = opened
   }
 
-  /** Reads and decrypts the central blobs. A cached copy that the password does not open is read again from the storage, since the password
-   *  may have been changed. Throws NotARepositoryError, WrongPasswordError, and the errors of damaged or unsupported formats. */
+  /** Reads and decrypts the central blobs. Cached copies that do not open are read again from the storage: the password may have been changed,
+   *  or the copy is damaged. Throws NotARepositoryError, WrongPasswordError, and the errors of damaged or unsupported formats. */
   static async open(options: FormatWatchOptions, password: string): Promise<FormatWatch> {
     const blobs = await options.cache.load(options.ages.firstMs)
     try {
       return await FormatWatch.#openWith(options, password, blobs)
     } catch (error) {
-      if (!blobs.cached || !(error instanceof WrongPasswordError)) throw error
+      if (!blobs.cached) throw error
       return FormatWatch.#openWith(options, password, await options.cache.load(0))
     }
   }

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import type { Clock } from '#base/clock.ts'
 import { memoryStorage, type StoredBlob } from '#repo/blob/memory.ts'
 import { logged, type StorageCall } from '#repo/blob/wrap/log.ts'
+import { sealBlobConfig } from '#repo/format/blob-config.ts'
 import { UpgradeInProgressError, WrongPasswordError } from '#repo/format/errors.ts'
 import { decodeInner, parseFormatBlob, sealFormatBlob } from '#repo/format/format-blob.ts'
 import { createRepository } from '#repo/repository/create.ts'
@@ -50,6 +51,12 @@ async function rewriteFormat(blobs: Map<string, StoredBlob>, change: object): Pr
   const formatKey = await fastKey(outer.keyAlgorithm, password, outer.uniqueId)
   const format = decodeInner(outer, formatKey)
   blobs.set('kopia.repository', { data: sealFormatBlob({ ...format, ...change }, outer, formatKey), modifiedMs: startMs })
+}
+
+async function retentionBlob(): Promise<Buffer> {
+  const outer = parseFormatBlob((made.get('kopia.repository') as StoredBlob).data)
+  const retention = { mode: 'GOVERNANCE', periodNs: 86_400_000_000_000n } as const
+  return sealBlobConfig(retention, await fastKey(outer.keyAlgorithm, password, outer.uniqueId), outer.uniqueId)
 }
 
 const lockOf = (ownerId: string, advanceNoticeDurationNs = 0n) => ({
@@ -195,6 +202,27 @@ describe('copies in the cache folder', () => {
     const watch = await FormatWatch.open(watchOptions, password)
     expect(watch.formatBlob).toEqual(blobs.get('kopia.repository')?.data)
     await expect(FormatWatch.open(watchOptions, 'wrong')).rejects.toThrow(WrongPasswordError)
+  })
+
+  test.each([
+    ['cut short', 'kopia.repository', (bytes: Buffer) => bytes.subarray(0, 100)],
+    ['empty', 'kopia.repository', () => Buffer.alloc(0)],
+    ['no text', 'kopia.repository', (bytes: Buffer) => Buffer.from(bytes).fill(0xff, 20, 30)],
+    ['not decodable', 'kopia.blobcfg', (bytes: Buffer) => bytes.subarray(1)],
+  ])('are read again from the storage when they are %s: %s', async (_, id, damage) => {
+    const { storage, blobs } = storageWithReads()
+    blobs.set('kopia.blobcfg', { data: await retentionBlob(), modifiedMs: startMs })
+    const clock = new FakeClock()
+    const directory = scratch()
+    for (const name of ['kopia.repository', 'kopia.blobcfg']) {
+      const bytes = (blobs.get(name) as StoredBlob).data
+      writeFileSync(join(directory, name), name === id ? damage(bytes) : bytes)
+      utimesSync(join(directory, name), startMs / 1000, startMs / 1000)
+    }
+    const cache = new FormatBlobCache(storage, directory, clock, never)
+    const watch = await FormatWatch.open({ cache, clock, ages: formatAges(0n), warn: never, deriveKey: fastKey }, password)
+    expect(watch.formatBlob).toEqual(blobs.get('kopia.repository')?.data)
+    expect(readFileSync(join(directory, id))).toEqual(blobs.get(id)?.data)
   })
 })
 
