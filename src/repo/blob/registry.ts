@@ -30,9 +30,6 @@ async function find(type: string): Promise<Backend> {
   return load()
 }
 
-/** Names of all storage types. */
-export const storageTypes = (): string[] => Object.keys(backends)
-
 /** Checks the shape of a ConnectionInfo from outside (without opening anything). Throws UsageError: unknown type, missing or bad config. */
 export async function parseConnectionInfo(json: unknown): Promise<ConnectionInfo> {
   try {

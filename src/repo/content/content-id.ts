@@ -16,9 +16,6 @@ export function parseContentId(text: string): ContentId {
   return lower as ContentId
 }
 
-/** Prefix letter, or '' (spec 02, 1.1). */
-export const prefixOf = (id: ContentId): string => (id.length % 2 === 1 ? (id[0] as string) : '')
-
 export const hashOf = (id: ContentId): Buffer => Buffer.from(id.length % 2 === 1 ? id.slice(1) : id, 'hex')
 
 /** Binary key of index files: prefix byte (0 if none) followed by the hash. */
@@ -28,12 +25,6 @@ export function contentKey(id: ContentId): Buffer {
   if (prefixed) key[0] = id.charCodeAt(0)
   key.write(prefixed ? id.slice(1) : id, 1, 'hex')
   return key
-}
-
-/** Inverse of contentKey. */
-export function contentIdOfKey(key: Uint8Array): ContentId {
-  const hex = Buffer.from(key.buffer, key.byteOffset + 1, key.length - 1).toString('hex')
-  return (key[0] === 0 ? hex : String.fromCharCode(key[0] as number) + hex) as ContentId
 }
 
 /** Identity that keys the cipher: the last 16 bytes of the hash (spec 01, 1.18). */

@@ -2,12 +2,8 @@ import { crc32 } from 'node:zlib'
 
 /** Random bytes in front of the first content (spec 02, 2.4). */
 export const preambleBytes = 32
-/** Random bytes behind a recovery index (spec 02, 3.5). */
-export const indexSuffixBytes = 32
 /** The recovery index starts at a multiple of this. */
 export const packAlignmentBytes = 4096
-/** The postamble is its payload, a CRC and one length byte that counts both. */
-export const maxPostambleBytes = 256
 
 /** Where the recovery index of a pack lies (spec 02, 2.5). */
 export interface Postamble {

@@ -1,9 +1,9 @@
 import { messageOf } from '#base/errors.ts'
-import { JsonShapeError, jsonText, parseFirstJson } from '#base/json-read.ts'
+import { jsonText, memberOf, parseFirstJson } from '#base/json-read.ts'
 import type { DirectoryEntry, DirectorySummary } from './directory-entry.ts'
 import { decodeEntry, decodeSummary, encodeEntry, encodeSummary, isFormatFault, type NewDirectoryEntry } from './entry-json.ts'
 import { DirectoryFormatError } from './errors.ts'
-import { asObject, member } from './json-fields.ts'
+import { asObject } from './json-fields.ts'
 import { encodeName } from './raw-name.ts'
 
 const stream = 'kopia:directory'
@@ -40,17 +40,17 @@ export interface Directory {
 export function decodeDirectory(bytes: Buffer): Directory {
   try {
     const top = asObject(parseFirstJson(jsonText(bytes, 'it'), JSON.parse), 'directory') ?? {}
-    const kind = member(top, 'stream')
+    const kind = memberOf(top, 'stream')
     if (kind !== stream) throw new DirectoryFormatError(`the object is not a directory: its stream type is ${JSON.stringify(kind)}`)
-    const list = member(top, 'entries') ?? []
+    const list = memberOf(top, 'entries') ?? []
     if (!Array.isArray(list)) throw new DirectoryFormatError('the directory object is damaged: "entries" is not a list')
-    const summary = member(top, 'summary')
+    const summary = memberOf(top, 'summary')
     return {
       entries: lastOfEachName((list as unknown[]).map(decodeEntry)),
       summary: summary === undefined || summary === null ? undefined : decodeSummary(summary),
     }
   } catch (error) {
-    if (error instanceof SyntaxError || error instanceof JsonShapeError || isFormatFault(error))
+    if (error instanceof SyntaxError || isFormatFault(error))
       throw new DirectoryFormatError(`the directory object is damaged: ${messageOf(error)}`, { cause: error })
     throw error
   }

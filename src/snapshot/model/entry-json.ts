@@ -1,19 +1,10 @@
 import { goString } from '#base/go-json.ts'
+import { type JsonObject, JsonShapeError, memberOf } from '#base/json-read.ts'
 import { formatTimeNs, TimeFormatError } from '#base/time.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import type { DirectoryEntry, DirectorySummary } from './directory-entry.ts'
 import { formatGoMode, parseGoMode } from './go-mode.ts'
-import {
-  asObject,
-  integerField,
-  JsonFieldError,
-  type JsonObject,
-  member,
-  objectField,
-  optionalList,
-  optionalString,
-  stringField,
-} from './json-fields.ts'
+import { asObject, integerField, objectField, optionalList, optionalString, stringField } from './json-fields.ts'
 import { decodeName } from './raw-name.ts'
 import { fastTimeNs } from './time-text.ts'
 
@@ -70,7 +61,7 @@ function modeOf(text: string): number {
   let mode = parsedModes.get(text)
   if (mode === undefined) {
     mode = parseGoMode(text)
-    if (mode === undefined) throw new JsonFieldError(`"mode" is not a number: ${JSON.stringify(text)}`)
+    if (mode === undefined) throw new JsonShapeError(`"mode" is not a number: ${JSON.stringify(text)}`)
     if (parsedModes.size < 4096) parsedModes.set(text, mode)
   }
   return mode
@@ -90,10 +81,10 @@ interface RawEntry {
 
 const isId = (n: unknown): n is number => typeof n === 'number' && n >= 0 && n <= 0xffffffff && Number.isInteger(n)
 
-/** An entry from parsed JSON. Throws JsonFieldError, TimeFormatError. */
+/** An entry from parsed JSON. Throws JsonShapeError, TimeFormatError. */
 export function decodeEntry(value: unknown): DirectoryEntry {
   const raw = value as RawEntry
-  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) throw new JsonFieldError('an entry is not an object')
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) throw new JsonShapeError('an entry is not an object')
   const { name, type, mode, size, mtime, uid, gid, obj, summ } = raw
   // What every known writer produces, checked without a call per member; everything else takes the careful way.
   if (
@@ -140,7 +131,7 @@ function decodeUnusualEntry(raw: JsonObject): DirectoryEntry {
 
 function idField(raw: JsonObject, key: string): number {
   const value = integerField(raw, key)
-  if (!isId(value)) throw new JsonFieldError(`"${key}" is out of range`)
+  if (!isId(value)) throw new JsonShapeError(`"${key}" is out of range`)
   return value
 }
 
@@ -150,7 +141,7 @@ export function timeField(raw: JsonObject, key: string): bigint {
   return text === undefined ? 0n : fastTimeNs(text)
 }
 
-/** A summary from parsed JSON. Throws JsonFieldError, TimeFormatError. */
+/** A summary from parsed JSON. Throws JsonShapeError, TimeFormatError. */
 export function decodeSummary(value: unknown): DirectorySummary {
   const raw = asObject(value, 'summ') ?? {}
   const incomplete = optionalString(raw, 'incomplete')
@@ -162,7 +153,7 @@ export function decodeSummary(value: unknown): DirectorySummary {
     maxTimeNs: timeField(raw, 'maxTime'),
     ...(incomplete ? { incomplete } : {}),
     fatalErrorCount: integerField(raw, 'numFailed'),
-    ignoredErrorCount: member(raw, 'numIgnoredErrors') === undefined ? 0 : integerField(raw, 'numIgnoredErrors'),
+    ignoredErrorCount: memberOf(raw, 'numIgnoredErrors') === undefined ? 0 : integerField(raw, 'numIgnoredErrors'),
     errors: (optionalList(raw, 'errors') ?? []).map((e) => {
       const object = asObject(e, 'errors') ?? {}
       return { path: stringField(object, 'path'), error: stringField(object, 'error') }
@@ -171,4 +162,4 @@ export function decodeSummary(value: unknown): DirectorySummary {
 }
 
 /** True for what decodeEntry and decodeSummary throw because of the data. */
-export const isFormatFault = (error: unknown): error is Error => error instanceof JsonFieldError || error instanceof TimeFormatError
+export const isFormatFault = (error: unknown): error is Error => error instanceof JsonShapeError || error instanceof TimeFormatError

@@ -1,19 +1,11 @@
-/** Reads members of parsed JSON the way Go's encoding/json fills a struct (spec 03, section 0): missing or null gives the zero value,
- *  keys match case-insensitively when there is no exact match, a wrong type is an error. */
-export type JsonObject = Readonly<Record<string, unknown>>
+import { type JsonObject, JsonShapeError, memberOf } from '#base/json-read.ts'
 
-/** Thrown by the readers of this file; callers wrap it into an error of their own format. */
-export class JsonFieldError extends Error {}
+/** Reads members of parsed JSON the way Go's encoding/json fills a struct (spec 03, section 0): missing or null gives the zero value,
+ *  keys match case-insensitively when there is no exact match, a wrong type is a JsonShapeError. Unlike those of
+ *  #base/json-read.ts, these tell a missing member from an empty one. */
 
 const fail = (what: string, key: string): never => {
-  throw new JsonFieldError(`"${key}" is not ${what}`)
-}
-
-export function member(object: JsonObject, key: string): unknown {
-  if (Object.hasOwn(object, key)) return object[key]
-  const lower = key.toLowerCase()
-  for (const other of Object.keys(object)) if (other.toLowerCase() === lower) return object[other]
-  return undefined
+  throw new JsonShapeError(`"${key}" is not ${what}`)
 }
 
 /** `value` as an object; undefined for missing or null. */
@@ -23,10 +15,10 @@ export function asObject(value: unknown, what: string): JsonObject | undefined {
   return value as JsonObject
 }
 
-export const objectField = (object: JsonObject, key: string): JsonObject | undefined => asObject(member(object, key), key)
+export const objectField = (object: JsonObject, key: string): JsonObject | undefined => asObject(memberOf(object, key), key)
 
 export function optionalString(object: JsonObject, key: string): string | undefined {
-  const value = member(object, key)
+  const value = memberOf(object, key)
   if (value === undefined || value === null) return undefined
   return typeof value === 'string' ? value : fail('a string', key)
 }
@@ -37,7 +29,7 @@ const int64Limit = 2 ** 63
 
 /** An int64; beyond 2^53 the nearest double. */
 export function optionalInteger(object: JsonObject, key: string): number | undefined {
-  const value = member(object, key)
+  const value = memberOf(object, key)
   if (value === undefined || value === null) return undefined
   const number = typeof value === 'bigint' ? Number(value) : value
   if (typeof number !== 'number' || !Number.isInteger(number) || number >= int64Limit || number < -int64Limit)
@@ -48,13 +40,13 @@ export function optionalInteger(object: JsonObject, key: string): number | undef
 export const integerField = (object: JsonObject, key: string): number => optionalInteger(object, key) ?? 0
 
 export function optionalBoolean(object: JsonObject, key: string): boolean | undefined {
-  const value = member(object, key)
+  const value = memberOf(object, key)
   if (value === undefined || value === null) return undefined
   return typeof value === 'boolean' ? value : fail('true or false', key)
 }
 
 export function optionalList(object: JsonObject, key: string): readonly unknown[] | undefined {
-  const value = member(object, key)
+  const value = memberOf(object, key)
   if (value === undefined || value === null) return undefined
   return Array.isArray(value) ? (value as readonly unknown[]) : fail('a list', key)
 }

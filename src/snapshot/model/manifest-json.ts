@@ -1,18 +1,9 @@
 import { goJson, goString, type JsonValue, sortedMap } from '#base/go-json.ts'
+import { type JsonObject, JsonShapeError, memberOf } from '#base/json-read.ts'
 import { formatTimeNs } from '#base/time.ts'
 import { decodeEntry, encodeEntry, isFormatFault, timeField } from './entry-json.ts'
 import { SnapshotFormatError } from './errors.ts'
-import {
-  asObject,
-  integerField,
-  JsonFieldError,
-  type JsonObject,
-  member,
-  objectField,
-  optionalString,
-  optionalStrings,
-  stringField,
-} from './json-fields.ts'
+import { asObject, integerField, objectField, optionalString, optionalStrings, stringField } from './json-fields.ts'
 import type { Snapshot, SnapshotStats } from './snapshot.ts'
 import type { SourceInfo } from './source.ts'
 
@@ -57,10 +48,10 @@ function encodeStats(s: SnapshotStats): string {
 export function decodeSnapshot(id: string, payload: unknown): Snapshot {
   try {
     const raw = asObject(payload, 'snapshot')
-    if (!raw) throw new JsonFieldError('the payload is empty')
+    if (!raw) throw new JsonShapeError('the payload is empty')
     const incomplete = optionalString(raw, 'incomplete')
     const rootEntry = objectField(raw, 'rootEntry')
-    const storageStats = member(raw, 'storageStats')
+    const storageStats = memberOf(raw, 'storageStats')
     return {
       id,
       source: decodeSource(objectField(raw, 'source')),
@@ -80,7 +71,7 @@ export function decodeSnapshot(id: string, payload: unknown): Snapshot {
   }
 }
 
-/** `{host, userName, path}`; missing members are empty. Throws JsonFieldError. */
+/** `{host, userName, path}`; missing members are empty. Throws JsonShapeError. */
 export const decodeSource = (raw: JsonObject | undefined): SourceInfo => ({
   user: raw ? stringField(raw, 'userName') : '',
   host: raw ? stringField(raw, 'host') : '',
@@ -103,7 +94,7 @@ const decodeStats = (raw: JsonObject): SnapshotStats => ({
 function decodeTags(raw: JsonObject | undefined): Record<string, string> {
   const tags: [string, string][] = []
   for (const [key, value] of Object.entries(raw ?? {})) {
-    if (typeof value !== 'string') throw new JsonFieldError(`the tag ${JSON.stringify(key)} is not a string`)
+    if (typeof value !== 'string') throw new JsonShapeError(`the tag ${JSON.stringify(key)} is not a string`)
     tags.push([key, value])
   }
   return Object.fromEntries(tags)

@@ -1,11 +1,9 @@
 import { KuraError } from '#base/errors.ts'
 import { goJson, goJsonIndented, type JsonValue } from '#base/go-json.ts'
+import { type JsonObject, JsonShapeError, memberOf } from '#base/json-read.ts'
 import {
   asObject,
   integerField,
-  JsonFieldError,
-  type JsonObject,
-  member,
   optionalBoolean,
   optionalInteger,
   optionalList,
@@ -32,7 +30,7 @@ export function decodePolicy(payload: unknown, options: DecodePolicyOptions = {}
     const raw = asObject(payload, 'policy') ?? {}
     return readFields(raw, policyFields, options.strict === true, '') as unknown as Policy
   } catch (error) {
-    if (error instanceof JsonFieldError) throw new PolicyFormatError(`the policy is not valid: ${error.message}`, { cause: error })
+    if (error instanceof JsonShapeError) throw new PolicyFormatError(`the policy is not valid: ${error.message}`, { cause: error })
     throw error
   }
 }
@@ -40,7 +38,7 @@ export function decodePolicy(payload: unknown, options: DecodePolicyOptions = {}
 function readFields(raw: JsonObject, fields: Fields, strict: boolean, at: string): Record<string, unknown> {
   if (strict) {
     const known = new Set(Object.keys(fields).map((k) => k.toLowerCase()))
-    for (const key of Object.keys(raw)) if (!known.has(key.toLowerCase())) throw new JsonFieldError(`unknown field "${at}${key}"`)
+    for (const key of Object.keys(raw)) if (!known.has(key.toLowerCase())) throw new JsonShapeError(`unknown field "${at}${key}"`)
   }
   const result: Record<string, unknown> = {}
   for (const [key, kind] of Object.entries(fields)) {
@@ -51,7 +49,7 @@ function readFields(raw: JsonObject, fields: Fields, strict: boolean, at: string
 }
 
 function readField(raw: JsonObject, key: string, kind: FieldKind, strict: boolean, at: string): unknown {
-  if (typeof kind === 'object') return readFields(asObject(member(raw, key), key) ?? {}, kind, strict, `${at}${key}.`)
+  if (typeof kind === 'object') return readFields(asObject(memberOf(raw, key), key) ?? {}, kind, strict, `${at}${key}.`)
   switch (kind) {
     case 'optInt':
       return optionalInteger(raw, key)
@@ -75,7 +73,7 @@ function readField(raw: JsonObject, key: string, kind: FieldKind, strict: boolea
       return list && list.length > 0 ? list : undefined
     }
     case 'action': {
-      const action = asObject(member(raw, key), key)
+      const action = asObject(memberOf(raw, key), key)
       return action && readFields(action, actionFields, strict, `${at}${key}.`)
     }
   }

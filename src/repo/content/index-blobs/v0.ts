@@ -2,6 +2,7 @@ import { KuraError } from '#base/errors.ts'
 import { mapLimited } from '#base/limit.ts'
 import { BlobNotFoundError, StorageError } from '#repo/blob/errors.ts'
 import type { BlobId, BlobInfo } from '#repo/blob/storage.ts'
+import { listAll } from '#repo/content/epoch/refresh.ts'
 import { buildIndexFromFiles } from '#repo/content/index/build.ts'
 import type { ContentInfo } from '#repo/content/store.ts'
 import type { ActiveIndexBlobs, IndexBlobContext, IndexBlobManager, IndexCompaction, WrittenIndex } from './manager.ts'
@@ -80,9 +81,7 @@ export class IndexBlobsV0 implements IndexBlobManager {
   }
 
   async #all(prefix: string): Promise<BlobInfo[]> {
-    const blobs: BlobInfo[] = []
-    for await (const blob of this.context.storage.list(prefix)) blobs.push(blob)
-    return blobs.sort((a, b) => (a.id < b.id ? -1 : 1))
+    return (await listAll(this.context.storage, prefix)).sort((a, b) => (a.id < b.id ? -1 : 1))
   }
 
   /** A log, or undefined when it vanished after it was listed. */

@@ -24,8 +24,6 @@ const byName = new Map(all.map((s) => [s.name, s]))
 /** Registered names, sorted by bytes. */
 export const splitterNames: readonly string[] = all.map((s) => s.name).sort()
 
-export const defaultSplitter = 'DYNAMIC-4M-BUZHASH'
-
 /** The splitter of a name (case-sensitive); undefined when it is not registered. */
 export function splitterByName(name: string): SplitterType | undefined {
   return byName.get(name)
