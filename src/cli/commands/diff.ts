@@ -20,9 +20,6 @@ export const diff = defineCommand({
     const repository = await c.open()
     const before = await entryOf(repository, values['object-path1'])
     const after = await entryOf(repository, values['object-path2'])
-    if (before.type !== 'd' && after.type !== 'd') throw new CommandError('comparing files not implemented yet')
-    if (before.type !== 'd' || after.type !== 'd')
-      throw new CommandError('arguments to diff must both be directories or both non-directories')
     const { diffTrees } = await import('#snapshot/diff.ts')
     const files = values.files ? await (await import('./diff-files.ts')).openFileDiff(c, repository, values['diff-command']) : undefined
     try {
