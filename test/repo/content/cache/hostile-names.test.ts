@@ -22,11 +22,11 @@ afterEach(() => rmSync(place, { recursive: true, force: true }))
 test('names from an object store lead to no file outside of the cache', async () => {
   // An object store takes any name, so a pack and an index blob may be called like paths.
   const storage = memoryStorage()
-  const packs = ['p/../../../outside', 'q/../../../outside', 'p..', 'q../../../outside']
+  const packs = ['p/../../outside', 'q/../../outside', 'p..', 'q../../../outside']
   const rows = packs.map((packBlob, i) => row((packBlob.startsWith('q') ? 'k' : '') + String(i).repeat(32), { packBlob, packOffset: 0 }))
   const cipher = createCipher(testFormat)
   const { id, data } = sealBlob(await createHasher(testFormat.hash, testFormat.secret), cipher, '', buildIndex(rows, 2)[0] as Buffer)
-  await storage.put(`xn0_../../../outside${id}`, [data])
+  await storage.put(`xn0_../../../../outside${id}`, [data])
   for (const pack of packs) await storage.put(pack, [Buffer.alloc(300)])
   writeFileSync(join(place, 'outside.f'), 'mine')
   writeFileSync(join(place, 'outsidep.f'), 'mine')
