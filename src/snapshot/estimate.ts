@@ -92,7 +92,10 @@ async function walk(result: Estimate, path: string, root: LocalEntry, policy: Po
 function visit(result: Estimate, d: Pending, { maxExamples, onError }: EstimateOptions): Pending[] {
   const files = d.policy.effective.files
   const entries = scanDirectory(d.path)
-  if ((files.ignoreCacheDirs ?? true) && isCacheDirectory(d.path, entries)) return []
+  if ((files.ignoreCacheDirs ?? true) && isCacheDirectory(d.path, entries)) {
+    addExcluded(result, d.local, d.relative || '.', maxExamples)
+    return []
+  }
   const defined = d.policy.isDefined || d.relative === '' ? files : undefined
   const rules = enterDirectory(d.parentRules, d.relative === '' ? '' : `/${d.relative}`, defined, (name) =>
     readIgnoreFile(d.path, entries, name),

@@ -39,6 +39,20 @@ describe('an estimate', () => {
     expect(result.excludedDirectories.sort()).toEqual(['cache', 'sub/tmp'])
   })
 
+  it('counts a cache as an excluded folder, also when it is the whole source', async () => {
+    const source = scratch()
+    mkdirSync(join(source, 'cache'))
+    for (const name of ['cache/x', 'y']) writeFileSync(join(source, name), 'x')
+    writeFileSync(join(source, 'cache/CACHEDIR.TAG'), 'Signature: 8a477f597d28d172789f06886806bc55\n')
+    const found = { excludedCount: 0, excludedDirectoryCount: 1 }
+    expect(await estimate(source, defaults, options)).toMatchObject({ ...found, includedCount: 1, excludedDirectories: ['cache'] })
+    expect(await estimate(join(source, 'cache'), defaults, options)).toMatchObject({
+      ...found,
+      includedCount: 0,
+      excludedDirectories: ['.'],
+    })
+  })
+
   it('of a single file is that file, and of anything else is refused', async () => {
     const file = join(scratch(), 'file')
     writeFileSync(file, 'xyz')

@@ -53,7 +53,10 @@ export async function uploadDirectory(context: UploadContext, d: DirectoryToUplo
   try {
     entries = scanDirectory(d.path)
     const files = d.policy.effective.files
-    if ((files.ignoreCacheDirs ?? true) && isCacheDirectory(d.path, entries)) entries = []
+    if ((files.ignoreCacheDirs ?? true) && isCacheDirectory(d.path, entries)) {
+      entries = []
+      countExcluded(context, d.local, d.relative || '.')
+    }
     rules = enterDirectory(
       d.parentRules,
       d.relative === '' ? '' : `/${d.relative}`,

@@ -191,7 +191,7 @@ describe('ignore rules in an upload', () => {
     expect(snapshot.stats).toMatchObject({ excludedFileCount: 3, excludedDirectoryCount: 1, excludedBytes: 15 })
   })
 
-  it('leave out large files, other file systems and what is in caches, without counting', async () => {
+  it('leave out large files and other file systems without counting, and what is in caches, counted as a folder each', async () => {
     const source = scratch()
     mkdirSync(join(source, 'cache/inner'), { recursive: true })
     writeFileSync(join(source, 'cache/CACHEDIR.TAG'), 'Signature: 8a477f597d28d172789f06886806bc55\n')
@@ -199,9 +199,11 @@ describe('ignore rules in an upload', () => {
     writeFileSync(join(source, 'small'), Buffer.alloc(100))
     writeFileSync(join(source, 'large'), Buffer.alloc(101))
     const policy = { files: { maxFileSize: 100, oneFileSystem: true } }
-    const { tree, snapshot } = await uploaded(source, { policy })
+    const watcher = new Watcher()
+    const { tree, snapshot } = await uploaded(source, { policy, observer: watcher })
     expect([...tree.keys()].sort()).toEqual(['', 'cache', 'small'])
-    expect(snapshot.stats).toMatchObject({ excludedFileCount: 0, excludedDirectoryCount: 0 })
+    expect(snapshot.stats).toMatchObject({ excludedFileCount: 0, excludedDirectoryCount: 1 })
+    expect(watcher.left).toEqual(['cache'])
     const all = await uploaded(source, { policy: { files: { ignoreCacheDirs: false } } })
     expect(all.tree.has('cache/data')).toBe(true)
   })
