@@ -10,6 +10,7 @@ import { root } from './tree.ts'
 /** Usage of the level that the line names, as yargs lays it out (spec 06, 2.4; the layout is a free choice). */
 export async function helpText(line: ParsedLine, host: Host, options: { readonly all: boolean }): Promise<string> {
   const parser = newParser()
+    .scriptName(['kura', ...line.path].join(' '))
     .wrap(widthOf(host))
     .updateStrings({
       'Commands:': commandsTitle(line, options.all),
