@@ -10,8 +10,10 @@ const unknownMembers = Symbol('unknown members')
 type WithUnknown = RepositoryFormat & { readonly [unknownMembers]?: JsonObject }
 
 const known = new Set(
-  ('hash encryption ecc eccOverheadPercent secret masterKey version maxPackSize indexVersion epochParameters enablePasswordChange ' +
-    'splitter upgradeLock requiredFeatures')
+  (
+    'hash encryption ecc eccOverheadPercent secret masterKey version maxPackSize indexVersion epochParameters enablePasswordChange ' +
+    'splitter upgradeLock requiredFeatures'
+  )
     .toLowerCase()
     .split(' '),
 )
