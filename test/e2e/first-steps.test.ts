@@ -92,6 +92,7 @@ describe('the commands of the README, one after another', () => {
     const lines = (await home.ok('ls', '-r', first.rootEntry.obj)).replaceAll('new\nline', 'new-line').trimEnd().split('\n')
     expect(lines.length).toBe(Object.keys(listTree(source)).length - 1)
     expect(await home.ok('show', `${first.rootEntry.obj}/hello.txt`)).toBe('hello\n')
+    expect(await home.ok('show', `${first.id}/hello.txt`)).toBe('hello\n')
     expect(await home.ok('show', `${first.rootEntry.obj}/names/ünïcödé`)).toBe('ünïcödé')
   })
 

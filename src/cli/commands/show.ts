@@ -30,15 +30,17 @@ export const show = defineCommand({
   },
 })
 
-/** The object of `‹object id›[/‹path›]`; a snapshot ID is not accepted here (spec 06, 6.2). */
+/** The object of `‹id›[/‹path›]`. Kopia takes object IDs only here; the ID of a snapshot is welcome too, as everywhere else. */
 async function objectOf(repository: Repository, text: string): Promise<ObjectId> {
-  const { descend, detectEntry, parseObjectId } = await import('#snapshot/model/object-path.ts')
+  const { descend, detectEntry, parseObjectId, snapshotRoot } = await import('#snapshot/model/object-path.ts')
   const [first = '', ...rest] = text.split('/')
   const names = rest.filter((n) => n !== '')
   const root = parseObjectId(first)
-  if (root === undefined) throw new CommandError(`unable to parse ID: "${first}" is not an object ID`)
-  if (names.length === 0) return root
-  const { objectId } = await descend(repository, await detectEntry(repository, root), names, text).catch((error: unknown) => {
+  if (root === undefined) throw new CommandError(`unable to parse ID: "${first}" is neither a snapshot ID nor an object ID`)
+  const snapshot = await snapshotRoot(repository, first)
+  if (names.length === 0) return (snapshot?.entry.objectId as ObjectId | undefined) ?? root
+  const top = snapshot?.entry ?? (await detectEntry(repository, root))
+  const { objectId } = await descend(repository, top, names, text).catch((error: unknown) => {
     throw new CommandError(`unable to parse ID: ${messageOf(error)}`, { cause: error })
   })
   if (objectId === '') throw new CommandError(`${text} has no object`)

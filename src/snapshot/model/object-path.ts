@@ -54,7 +54,8 @@ export async function resolveTree(repository: Repository, text: string, options:
 
 type Root = Pick<ResolvedTree, 'entry' | 'snapshot'>
 
-async function snapshotRoot(repository: Repository, id: string): Promise<Root | undefined> {
+/** The root of the snapshot with this manifest ID; undefined when there is none. Throws SnapshotNotFoundError for one without a root. */
+export async function snapshotRoot(repository: Repository, id: string): Promise<Root | undefined> {
   if (!manifestIdForm.test(id)) return undefined
   let snapshot: Snapshot
   try {
