@@ -30,6 +30,9 @@ const flags = [
   { name: 'flush-per-source', type: 'bool', hidden: true },
   { name: 'override-source', type: 'string' },
   { name: 'hint-streaming-reads', type: 'bool', hidden: true },
+  // Nothing is sent and no action is run by this version: what asks for that is fulfilled already.
+  { name: 'send-snapshot-report', type: 'bool', default: 'true', hidden: true },
+  { name: 'force-disable-actions', type: 'bool', hidden: true },
   ...jsonFlags,
 ] as const satisfies readonly Flag[]
 
