@@ -54,6 +54,7 @@ export const create = defineCommand({
     const repository = await c.open()
     const sources = await wantedSources(repository, values)
     await claimMaintenance(repository)
+    await resume(c, repository)
     const failures: string[] = []
     let isPartial = false
     for (const wanted of sources) {
@@ -149,6 +150,17 @@ async function claimMaintenance(repository: Repository): Promise<void> {
 }
 
 /** True when the snapshot that was saved is an incomplete one. */
+/** An earlier run that was killed has left packs behind: what is in them need not be uploaded again. */
+async function resume(c: CommandContext, repository: Repository): Promise<void> {
+  const [{ isDirect }, { resumeAbandonedSessions }] = await Promise.all([
+    import('#repo/repository/repository.ts'),
+    import('#repo/repository/resume.ts'),
+  ])
+  if (!isDirect(repository)) return
+  const count = await resumeAbandonedSessions(repository)
+  if (count > 0) c.log.info(`Going on with ${count} contents that an earlier run had uploaded.`)
+}
+
 async function snapshotOne(
   c: CommandContext,
   repository: Repository,

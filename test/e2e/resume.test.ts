@@ -1,0 +1,48 @@
+import { randomFillSync } from 'node:crypto'
+import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { KuraHome } from '../support/kura.ts'
+
+const home = new KuraHome()
+const repository = home.path('repository')
+const source = home.path('source')
+const sourceBytes = 160 << 20
+
+/** Finished packs with their sizes; a file that is still being written has another name. */
+function packs(): { name: string; bytes: number }[] {
+  return readdirSync(repository, { recursive: true, withFileTypes: true })
+    .filter((e) => e.isFile() && e.name.endsWith('.f') && /\/p\//.test(`${e.parentPath}/`))
+    .map((e) => ({ name: e.name, bytes: statSync(join(e.parentPath, e.name)).size }))
+}
+
+beforeAll(async () => {
+  mkdirSync(repository, { recursive: true })
+  mkdirSync(source, { recursive: true })
+  for (let i = 0; i < 4; i++) writeFileSync(join(source, `random-${i}`), randomFillSync(Buffer.alloc(sourceBytes / 4)))
+  await home.ok('repository', 'create', 'filesystem', '--path', repository)
+})
+
+afterAll(() => home.remove())
+
+test('a run after a kill does not upload again what is in finished packs', async () => {
+  const child = home.start('snapshot', 'create', source)
+  const ended = new Promise((resolve) => child.once('close', resolve))
+  while (packs().length < 3 && child.exitCode === null) await sleep(5)
+  child.kill('SIGKILL')
+  await ended
+  const left = packs()
+  expect(left.length, 'the run was killed after its first packs and before its end').toBeGreaterThanOrEqual(3)
+  expect(JSON.parse(await home.ok('snapshot', 'list', '--json'))).toEqual([])
+
+  const second = await home.run('snapshot', 'create', source)
+  expect(second.stderr).toMatch(/Going on with \d+ contents/)
+  expect(second.status).toBe(0)
+  const bytes = packs().reduce((sum, p) => sum + p.bytes, 0)
+  expect(bytes, 'nothing is stored twice').toBeLessThan(sourceBytes * 1.02)
+  await home.ok('content', 'verify', '--full')
+
+  const third = await home.run('snapshot', 'create', source)
+  expect(third.stderr).not.toContain('Going on')
+})
