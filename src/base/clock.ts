@@ -6,20 +6,17 @@ export interface Clock {
   nowNs(): bigint
 }
 
-/** How far the fine clock may be off the wall clock before it is set again: the wall clock was changed, or the computer slept. */
-const maxDriftNs = 2_000_000n
+/** A step back by more than this is somebody setting the clock, and is followed; a smaller one is how it was read. */
+const setBackNs = 1_000_000_000n
 
-let fineOffsetNs: bigint | undefined
+let lastNs = 0n
 
-// The wall clock has milliseconds only. The fine digits come from the monotonic clock, set by the wall clock, so that two calls in
-// one millisecond never run backwards.
+// The wall clock has milliseconds only. The fine digits come from the monotonic clock; within one millisecond, and when the two are
+// read apart, they could run backwards, which durations and orders of times must never see.
 function nowNs(): bigint {
-  const wallNs = BigInt(Date.now()) * 1_000_000n
-  const monotonicNs = process.hrtime.bigint()
-  fineOffsetNs ??= wallNs - monotonicNs
-  const drift = monotonicNs + fineOffsetNs - wallNs
-  if (drift > maxDriftNs || drift < -maxDriftNs) fineOffsetNs = wallNs - monotonicNs
-  return monotonicNs + fineOffsetNs
+  const now = BigInt(Date.now()) * 1_000_000n + (process.hrtime.bigint() % 1_000_000n)
+  lastNs = now > lastNs || lastNs - now > setBackNs ? now : lastNs + 1n
+  return lastNs
 }
 
 export const systemClock: Clock = { nowMs: () => Date.now(), nowNs }
