@@ -30,16 +30,16 @@ export const show = defineCommand({
   },
 })
 
-/** The object of `‹id›[/‹path›]`. Kopia takes object IDs only here; the ID of a snapshot is welcome too, as everywhere else. */
+/** The object of `‹id›[/‹path›]`. Kopia takes object IDs only; in front of a path the ID of a snapshot is welcome too, as everywhere
+ *  else. Alone it is not: scripts may rely on the refusal (spec 06, 6.2). */
 async function objectOf(repository: Repository, text: string): Promise<ObjectId> {
   const { descend, detectEntry, parseObjectId, snapshotRoot } = await import('#snapshot/model/object-path.ts')
   const [first = '', ...rest] = text.split('/')
   const names = rest.filter((n) => n !== '')
   const root = parseObjectId(first)
   if (root === undefined) throw new CommandError(`unable to parse ID: "${first}" is neither a snapshot ID nor an object ID`)
-  const snapshot = await snapshotRoot(repository, first)
-  if (names.length === 0) return (snapshot?.entry.objectId as ObjectId | undefined) ?? root
-  const top = snapshot?.entry ?? (await detectEntry(repository, root))
+  if (names.length === 0) return root
+  const top = (await snapshotRoot(repository, first))?.entry ?? (await detectEntry(repository, root))
   const { objectId } = await descend(repository, top, names, text).catch((error: unknown) => {
     throw new CommandError(`unable to parse ID: ${messageOf(error)}`, { cause: error })
   })
