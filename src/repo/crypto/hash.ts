@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import { blake3 } from '@noble/hashes/blake3.js'
-import { createBLAKE2b, createBLAKE2s, createBLAKE3, type IHasher } from 'hash-wasm'
+import type { IHasher } from 'hash-wasm'
 import { KuraError } from '#base/errors.ts'
 import { nativeAddon } from '#base/native.ts'
 import type { Hasher } from './algorithms.ts'
@@ -63,13 +63,9 @@ export async function createHasher(name: string, secret: Uint8Array): Promise<Ha
   const spec = specs.get(name)
   if (!spec) throw new UnknownAlgorithmError('hash', name, hashNames)
   checkKey(name, spec.family, secret)
-  const key = Buffer.from(secret)
-  const twin = await createTwin(spec, key)
   const native = nativeAddon()
-  const digest = (...parts: readonly Uint8Array[]): Buffer => twin(parts)
-  if (!native?.digests.includes(name)) {
-    return { name, sizeBytes: spec.sizeBytes, digest, digestMany: async (messages) => Buffer.concat(messages.map((m) => twin([m]))) }
-  }
+  if (!native?.digests.includes(name)) return createTwinHasher(name, secret)
+  const key = Buffer.from(secret)
   return {
     name,
     sizeBytes: spec.sizeBytes,
@@ -86,7 +82,7 @@ export async function createHasher(name: string, secret: Uint8Array): Promise<Ha
   }
 }
 
-/** The same without the addon, for comparison in tests and benchmarks. */
+/** The same without the addon. */
 export async function createTwinHasher(name: string, secret: Uint8Array): Promise<Hasher> {
   const spec = specs.get(name)
   if (!spec) throw new UnknownAlgorithmError('hash', name, hashNames)
@@ -123,7 +119,9 @@ async function createTwin(spec: HashSpec, key: Buffer): Promise<(parts: readonly
   }
 }
 
-function createWasm(kind: 'blake2b' | 'blake2s' | 'blake3', bits: number, key: Buffer): Promise<IHasher> {
+async function createWasm(kind: 'blake2b' | 'blake2s' | 'blake3', bits: number, key: Buffer): Promise<IHasher> {
+  // Some 150 KB of encoded WebAssembly: loaded only where the addon does not do the work.
+  const { createBLAKE2b, createBLAKE2s, createBLAKE3 } = await import('hash-wasm')
   const orNone = key.length > 0 ? key : undefined
   if (kind === 'blake2b') return createBLAKE2b(bits, orNone)
   if (kind === 'blake2s') return createBLAKE2s(bits, orNone)
