@@ -11,10 +11,16 @@ for (let i = 0, x = 1; i < 255; i++) {
   if (x & 0x100) x ^= 0x11d
 }
 
-/** Row a holds a·b for every b. */
-const products = new Uint8Array(65536)
-for (let a = 1; a < 256; a++) {
-  for (let b = 1; b < 256; b++) products[a * 256 + b] = exponents[logOf(a) + logOf(b)] as number
+let productTable: Uint8Array | undefined
+
+/** Row a holds a·b for every b. Made on first use: most repositories have no error correction. */
+function productsOf(): Uint8Array {
+  if (productTable) return productTable
+  productTable = new Uint8Array(65536)
+  for (let a = 1; a < 256; a++) {
+    for (let b = 1; b < 256; b++) productTable[a * 256 + b] = exponents[logOf(a) + logOf(b)] as number
+  }
+  return productTable
 }
 
 function logOf(a: number): number {
@@ -79,6 +85,7 @@ export function galoisMultiplyTwin(
   shardBytes: number,
   out: Uint8Array,
 ): void {
+  const products = productsOf()
   out.fill(0, 0, rows * shardBytes)
   for (let row = 0; row < rows; row++) {
     const start = row * shardBytes
@@ -156,11 +163,13 @@ function invert(matrix: Uint8Array, n: number): Uint8Array {
 }
 
 function addRow(m: Uint8Array, n: number, from: number, to: number, factor: number): void {
+  const products = productsOf()
   const base = factor << 8
   for (let x = 0; x < n; x++) m[to * n + x] = (m[to * n + x] as number) ^ (products[base + (m[from * n + x] as number)] as number)
 }
 
 function scaleRow(m: Uint8Array, n: number, row: number, factor: number): void {
+  const products = productsOf()
   const base = factor << 8
   for (let x = 0; x < n; x++) m[row * n + x] = products[base + (m[row * n + x] as number)] as number
 }
