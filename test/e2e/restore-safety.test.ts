@@ -100,7 +100,8 @@ describe('what stands in the target', () => {
     expect(existsSync(join(target, 'folder/inner.txt'))).toBe(true)
     utimesSync(join(target, 'file.txt'), 1, 1)
     await home.ok('restore', root, target, '--skip-existing')
-    expect(statSync(join(target, 'file.txt')).ino).not.toBe(inode)
+    // The new file may well get the inode of the old one again; its time tells that it was restored.
+    expect(statSync(join(target, 'file.txt')).mtimeMs).toBeGreaterThan(1000)
   })
 
   test('--no-overwrite-files and --no-overwrite-symlinks keep what is there, and say so', async () => {
