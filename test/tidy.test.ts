@@ -84,6 +84,8 @@ describe('the house', () => {
     const folders = readdirSync(join(repositoryRoot, 'src'), { withFileTypes: true })
       .filter((e) => e.isDirectory())
       .map((e) => e.name)
+    const wings = readdirSync(join(repositoryRoot, 'src/repo'), { withFileTypes: true }).filter((e) => e.isDirectory())
+    for (const { name } of wings) expect(covered, `src/repo/${name}`).toContain(`src/repo/${name}/**`)
     for (const folder of folders)
       expect(
         covered.some((c) => c.startsWith(`src/${folder}`)),
