@@ -175,6 +175,10 @@ export const root: Branch = {
         list: { describe: 'List snapshots', aliases: ['ls'], load: async () => (await import('./commands/snapshot/list.ts')).list },
         restore: { describe: 'Restore a folder or file', load: async () => (await import('./commands/restore.ts')).restore },
         pin: { describe: 'Keep snapshots from expiring', load: async () => (await import('./commands/snapshot/pin.ts')).pin },
+        verify: {
+          describe: 'Check that snapshots can be restored',
+          load: async () => (await import('./commands/snapshot/verify.ts')).verify,
+        },
       },
     },
     session: {

@@ -59,7 +59,7 @@ const unordered = /^(ls|diff|content stats|manifest show|snapshot estimate|blob 
 
 /** Recorded commands that only read, by their first words. */
 const readOnly =
-  /^(--timezone=\S+ )?(repository status|snapshot list|ls|show|diff|policy (list|show|export)|manifest (list|show)|content (list|show|stats|verify)|index (list|inspect|epoch list)|blob (list|show|stats))\b/
+  /^(--timezone=\S+ )?(repository status|snapshot (list|verify)|ls|show|diff|policy (list|show|export)|manifest (list|show)|content (list|show|stats|verify)|index (list|inspect|epoch list)|blob (list|show|stats))\b/
 
 /** Not compared, and why. */
 const apart: Readonly<Record<string, string>> = {
