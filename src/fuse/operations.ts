@@ -106,7 +106,7 @@ export interface FuseOperations {
   forget?(node: number, count: number): void
   readlink?(caller: Caller, node: number): Reply<Uint8Array>
   /** Left out of a read-only file system: the kernel opens without asking, keeps the pages, and `read` gets handle 0. */
-  open?(caller: Caller, node: number, flags: number): Reply<Opened>
+  open?(caller: Caller, node: number, flags: number, dropSetIds?: boolean): Reply<Opened>
   /** At most `size` bytes; fewer only at the end of the file. */
   read?(caller: Caller, node: number, handle: number, offset: number, size: number): Reply<Uint8Array>
   release?(node: number, handle: number): Reply<void>
@@ -131,8 +131,18 @@ export interface FuseOperations {
   rename?(caller: Caller, parent: number, name: ByteName, newParent: number, newName: ByteName, flags: number): Reply<void>
   link?(caller: Caller, node: number, newParent: number, newName: ByteName): Reply<Entry>
   create?(caller: Caller, parent: number, name: ByteName, flags: number, mode: number): Reply<readonly [Entry, Opened]>
-  /** Returns the number of bytes taken. `data` may be kept. */
-  write?(caller: Caller, node: number, handle: number, offset: number, data: Uint8Array, fromPageCache: boolean): Reply<number>
+  /** A file without a name in the file system of `parent` (O_TMPFILE); `link` may give it one. */
+  tmpfile?(caller: Caller, parent: number, flags: number, mode: number): Reply<readonly [Entry, Opened]>
+  /** Returns the number of bytes taken. `data` may be kept. `dropSetIds`: the writer may not keep set-id bits. */
+  write?(
+    caller: Caller,
+    node: number,
+    handle: number,
+    offset: number,
+    data: Uint8Array,
+    fromPageCache: boolean,
+    dropSetIds?: boolean,
+  ): Reply<number>
   flush?(caller: Caller, node: number, handle: number): Reply<void>
   fsync?(caller: Caller, node: number, handle: number, dataOnly: boolean): Reply<void>
   fsyncdir?(caller: Caller, node: number, handle: number, dataOnly: boolean): Reply<void>

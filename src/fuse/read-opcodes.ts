@@ -62,7 +62,7 @@ export const readOpcodes: readonly Opcode[] = [
   opcode<Uint8Array>(5, 'READLINK', { needs: 'readlink', call: (o, r) => o.readlink?.(r, r.node), encode: (target) => target }),
   opcode<Opened>(14, 'OPEN', {
     needs: 'open',
-    call: (o, r) => o.open?.(r, r.node, r.u32(0)),
+    call: (o, r) => o.open?.(r, r.node, r.u32(0), (r.u32(4) & 1) !== 0),
     encode: openedBody,
     undo: (o, { handle }, r) => void o.release?.(r.node, handle),
   }),

@@ -3,7 +3,7 @@ import type { Request } from './decode.ts'
 import { encodeCreated, writeU64 } from './encode.ts'
 import { errno, FuseError } from './errno.ts'
 import { type Opcode, opcode, type ReplyBody } from './opcodes.ts'
-import type { AttributesChange, AttributesReply, Entry, Opened } from './operations.ts'
+import type { AttributesChange, AttributesReply, Entry, FuseOperations, Opened, Reply } from './operations.ts'
 import { attributesBody, entryBody, forgetEntry, noBody } from './read-opcodes.ts'
 
 /** SETATTR body (spec 08, 3.5): valid 0, fh 8, size 16, times 32-72, mode 68, uid 76, gid 80. */
@@ -34,6 +34,20 @@ function renameFlags(flags: number): number {
   return flags
 }
 
+/** COPY_FILE_RANGE body (spec 08, 3.4): fh_in 0, off_in 8, nodeid_out 16, fh_out 24, off_out 32, len 40. */
+function copyRange(o: FuseOperations, r: Request): Reply<number> | undefined {
+  const from = { node: r.node, handle: r.u64(0), offset: r.u64(8) }
+  const to = { node: r.u64(16), handle: r.u64(24), offset: r.u64(32) }
+  return o.copyFileRange?.(r, from, to, Math.min(r.u64(40), maxCopyBytes))
+}
+
+function dropCreated(o: FuseOperations, [entry, { handle }]: readonly [Entry, Opened]): void {
+  void o.release?.(entry.node, handle)
+  forgetEntry(o, entry)
+}
+
+/** What one copy_file_range answers at most: the older reply has 32 bits. */
+const maxCopyBytes = 0x7fff_f000
 const writes = true
 
 /** What a writable file system needs besides (spec 08, 3.4). SETXATTR has its 16-byte header: SETXATTR_EXT is always negotiated where the
@@ -92,12 +106,19 @@ export const writeOpcodes = (extended: () => boolean): readonly Opcode[] => [
     writes,
     call: (o, r) => o.create?.(r, r.node, r.name(16), r.u32(0), r.u32(4)),
     encode: (created, body) => encodeCreated(body.room(entryOutBytes + openOutBytes), body.at, created),
-    undo: (o, [entry]) => forgetEntry(o, entry),
+    undo: dropCreated,
+  }),
+  opcode<readonly [Entry, Opened]>(51, 'TMPFILE', {
+    needs: 'tmpfile',
+    writes,
+    call: (o, r) => o.tmpfile?.(r, r.node, r.u32(0), r.u32(4)),
+    encode: (created, body) => encodeCreated(body.room(entryOutBytes + openOutBytes), body.at, created),
+    undo: dropCreated,
   }),
   opcode<number>(16, 'WRITE', {
     needs: 'write',
     writes,
-    call: (o, r) => o.write?.(r, r.node, r.u64(0), r.u64(8), r.data(40, r.u32(16)), (r.u32(20) & 1) !== 0),
+    call: (o, r) => o.write?.(r, r.node, r.u64(0), r.u64(8), r.data(40, r.u32(16)), (r.u32(20) & 1) !== 0, (r.u32(20) & 4) !== 0),
     encode: countBody,
   }),
   opcode<void>(25, 'FLUSH', { needs: 'flush', call: (o, r) => o.flush?.(r, r.node, r.u64(0)), encode: noBody }),
@@ -133,16 +154,6 @@ export const writeOpcodes = (extended: () => boolean): readonly Opcode[] => [
     call: (o, r) => o.lseek?.(r, r.node, r.u64(0), r.u64(8), r.u32(16)),
     encode: countBody,
   }),
-  opcode<number>(47, 'COPY_FILE_RANGE', {
-    needs: 'copyFileRange',
-    writes,
-    call: (o, r) =>
-      o.copyFileRange?.(
-        r,
-        { node: r.node, handle: r.u64(0), offset: r.u64(8) },
-        { node: r.u64(16), handle: r.u64(24), offset: r.u64(32) },
-        Math.min(r.u64(40), 0x7fff_f000),
-      ),
-    encode: countBody,
-  }),
+  opcode<number>(47, 'COPY_FILE_RANGE', { needs: 'copyFileRange', writes, call: copyRange, encode: countBody }),
+  opcode<number>(53, 'COPY_FILE_RANGE_64', { needs: 'copyFileRange', writes, call: copyRange, encode: countBody }),
 ]
