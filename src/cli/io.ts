@@ -12,6 +12,8 @@ export interface CommandIo {
   readonly inIsTerminal: boolean
   /** Width of the terminal in columns, undefined when stdout is none. */
   readonly columns: number | undefined
+  /** Stdin as it comes. */
+  inputStream(): AsyncIterable<Buffer>
   /** All of stdin. */
   readInput(): Promise<Buffer>
   /** Prompts on stdout, reads a line without echo. Throws UsageError where there is no terminal. */

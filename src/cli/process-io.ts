@@ -76,6 +76,10 @@ export class ProcessIo implements CommandIo {
     if (this.#pending > 0 && !this.#broken) await new Promise<void>((resolve) => this.#wake.push(resolve))
   }
 
+  inputStream(): AsyncIterable<Buffer> {
+    return process.stdin
+  }
+
   async readInput(): Promise<Buffer> {
     const parts: Buffer[] = []
     for await (const part of process.stdin) parts.push(part as Buffer)

@@ -163,6 +163,14 @@ export const root: Branch = {
           describe: 'Create snapshots of folders or files',
           load: async () => (await import('./commands/snapshot/create.ts')).create,
         },
+        'copy-history': {
+          describe: 'Copy snapshot records to another source',
+          load: async () => (await import('./commands/snapshot/copy-history.ts')).copyHistoryCommand,
+        },
+        'move-history': {
+          describe: 'Move snapshot records to another source',
+          load: async () => (await import('./commands/snapshot/copy-history.ts')).moveHistoryCommand,
+        },
         delete: { describe: 'Delete snapshots', load: async () => (await import('./commands/snapshot/delete.ts')).remove },
         estimate: {
           describe: 'Estimate the size and time of a snapshot',

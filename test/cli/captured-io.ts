@@ -21,6 +21,9 @@ export class CapturedIo implements CommandIo {
     this.errors += text
   }
   async drained(): Promise<void> {}
+  async *inputStream(): AsyncGenerator<Buffer> {
+    yield this.input
+  }
   async readInput(): Promise<Buffer> {
     return this.input
   }

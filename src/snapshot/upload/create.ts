@@ -12,7 +12,7 @@ import { uploadTree } from './run.ts'
 
 /** One source to snapshot and what its manifest is to say (spec 07, 7.1.2). */
 export interface CreateRequest
-  extends Pick<UploadRequest, 'parallel' | 'forceHashPercent' | 'uploadLimitBytes' | 'checkpointIntervalMs' | 'failFast'> {
+  extends Pick<UploadRequest, 'parallel' | 'forceHashPercent' | 'uploadLimitBytes' | 'checkpointIntervalMs' | 'failFast' | 'stream'> {
   /** As it is recorded. */
   readonly source: SourceInfo
   /** What is read; a link at its end is followed. */
@@ -50,7 +50,7 @@ export async function createSnapshot(
     findPrevious(repository, request.source, { onDamaged: note }),
     policyTreeFor(repository, request.source),
   ])
-  const localPath = resolveLink(request.localPath)
+  const localPath = request.stream ? request.localPath : resolveLink(request.localPath)
   const upload: UploadRequest = { ...request, localPath, policyTree, previous }
   const { snapshot: uploaded, losses } = await uploadTree(repository, upload, observer, signal)
   const snapshot: Snapshot = {

@@ -3,6 +3,12 @@ import type { SourceInfo } from '#snapshot/model/source.ts'
 import type { PolicyTree } from '#snapshot/policy/policy.ts'
 import type { LossReport } from './losses.ts'
 
+/** A file whose bytes come from a stream, which can be read once. */
+export interface StreamedFile {
+  readonly name: string
+  readonly data: AsyncIterable<Uint8Array>
+}
+
 /** What to read and how (spec 07, 7.1.2). */
 export interface UploadRequest {
   readonly source: SourceInfo
@@ -18,6 +24,8 @@ export interface UploadRequest {
   readonly uploadLimitBytes?: number
   readonly checkpointIntervalMs?: number
   readonly failFast?: boolean
+  /** The source is a folder with this file alone; nothing is read at `localPath`. */
+  readonly stream?: StreamedFile
 }
 
 /** Called for every entry that is done; cheap calls only. Paths are relative to the snapshot root, '/'-separated. */

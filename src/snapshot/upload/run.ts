@@ -18,8 +18,9 @@ import { entryFor, uploadRootFile } from './leaf.ts'
 import { LossCollector } from './losses.ts'
 import { ObjectBatcher } from './object-batch.ts'
 import { EntryReadError, readError } from './read-error.ts'
-import type { UploadObserver, UploadRequest, UploadResult } from './request.ts'
+import type { StreamedFile, UploadObserver, UploadRequest, UploadResult } from './request.ts'
 import { UploadStop } from './stop.ts'
+import { streamFolder, uploadStream } from './stream.ts'
 import { uploadDirectory } from './walk.ts'
 
 const smallFileBytes = 1 << 20
@@ -34,7 +35,7 @@ export async function uploadTree(
   signal?: AbortSignal,
 ): Promise<UploadResult> {
   const startNs = repository.clock.nowNs()
-  const local = readRoot(request.localPath)
+  const local = request.stream ? undefined : readRoot(request.localPath)
   const parallel = request.parallel || request.policyTree.effective.upload.maxParallelFileReads || availableParallelism()
   const context: UploadContext = {
     repository,
@@ -49,7 +50,7 @@ export async function uploadTree(
     smallFileBytes,
     openDirectories: 0,
   }
-  const rootEntry = await uploadRoot(context, local, startNs)
+  const rootEntry = await (local ? uploadRoot(context, local, startNs) : uploadStreamRoot(context, startNs))
   const reason = context.stop.reason
   const snapshot: Snapshot = {
     id: '',
@@ -100,6 +101,18 @@ async function uploadRoot(context: UploadContext, local: LocalEntry, startNs: bi
     if (error instanceof UploadStoppedError)
       throw new CancelledError(`the upload was stopped (${context.stop.reason}) before the file had been read in full`, { cause: error })
     throw error
+  } finally {
+    await checkpoints.stop()
+  }
+}
+
+async function uploadStreamRoot(context: UploadContext, startNs: bigint): Promise<DirectoryEntry> {
+  const { request } = context
+  const folder = streamFolder(request.localPath)
+  const progress = new DirectoryInProgress(folder, metadataCompressorOf(request.policyTree.effective))
+  const checkpoints = startCheckpoints(context, progress, startNs)
+  try {
+    return await uploadStream(context, folder, request.stream as StreamedFile, progress)
   } finally {
     await checkpoints.stop()
   }

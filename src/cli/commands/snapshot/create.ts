@@ -25,6 +25,7 @@ const flags = [
   { name: 'parallel', type: 'int', default: '0', placeholder: 'N' },
   { name: 'start-time', type: 'string' },
   { name: 'end-time', type: 'string' },
+  { name: 'stdin-file', type: 'string', describe: 'Store standard input as a file of this name' },
   { name: 'tags', type: 'string', repeated: true },
   { name: 'pin', type: 'string', repeated: true },
   { name: 'flush-per-source', type: 'bool', hidden: true },
@@ -49,10 +50,14 @@ export const create = defineCommand({
   args: [{ name: 'source', type: 'string', repeated: true }],
   flags,
   async run(c, values) {
-    const settings = requestSettings(c, values)
+    const name = values['stdin-file']
+    const stream = name === undefined ? {} : { stream: { name: checkedName(name), data: c.io.inputStream() } }
+    const settings = { ...requestSettings(c, values), ...stream }
     const stop = c.stop
     const repository = await c.open()
     const sources = await wantedSources(repository, values)
+    if (values['stdin-file'] !== undefined && sources.length !== 1)
+      throw new CommandError('--stdin-file needs exactly one source to record the data under')
     await claimMaintenance(repository)
     await resume(c, repository)
     const failures: string[] = []
@@ -80,6 +85,12 @@ export const create = defineCommand({
     }
   },
 })
+
+/** A file name that readers can restore. Throws CommandError. */
+function checkedName(name: string): string {
+  if (/^\.{0,2}$|\/|\0/.test(name)) throw new CommandError(`--stdin-file=${name}: it must be a plain file name`)
+  return name
+}
 
 /** The parts of a request that are the same for every source. Throws CommandError. */
 function requestSettings(c: CommandContext, values: Values): Omit<CreateRequest, 'source' | 'localPath'> {
@@ -177,7 +188,7 @@ async function snapshotOne(
   c.log.info(`Snapshotting ${name} ...`)
   await warnOfActions(c, repository, source)
   const progress = new UploadProgress(c, repository)
-  if (c.showsProgress) progress.estimate(localPath, source)
+  if (c.showsProgress && !settings.stream) progress.estimate(localPath, source)
   let result: CreateResult
   try {
     result = await createSnapshot(repository, { ...settings, source, localPath }, progress, c.stop)
@@ -185,7 +196,7 @@ async function snapshotOne(
     progress.end()
   }
   await report(c, result, values)
-  if (isOverridden) await markManual(repository, source)
+  if (isOverridden || settings.stream) await markManual(repository, source)
   const { summary } = result.snapshot.rootEntry ?? {}
   const ignored = summary?.ignoredErrorCount ?? result.snapshot.stats.ignoredErrorCount
   const fatal = summary?.fatalErrorCount ?? result.snapshot.stats.errorCount
