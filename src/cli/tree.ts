@@ -71,6 +71,20 @@ export const root: Branch = {
       aliases: ['ls'],
       load: async () => (await import('./commands/list.ts')).list,
     },
+    maintenance: {
+      describe: 'Commands to look after the repository',
+      children: {
+        info: {
+          describe: 'Show parameters, schedule and recent runs of maintenance',
+          aliases: ['status'],
+          load: async () => (await import('./commands/maintenance/info.ts')).info,
+        },
+        set: {
+          describe: 'Change owner, schedule and limits of maintenance',
+          load: async () => (await import('./commands/maintenance/set.ts')).set,
+        },
+      },
+    },
     manifest: {
       describe: 'Low-level commands to look at manifests',
       hidden: true,
