@@ -33,8 +33,8 @@ static bool compute(const digest_t *d, const bytes_t *key, const bytes_t *messag
   const openssl_t *ssl = openssl_functions();
   unsigned produced = 0;
   switch (d->family) {
-  case family_blake2b: blake2b(full, d->computed_bytes, key->data, key->length, message->data, message->length); break;
-  case family_blake2s: blake2s(full, d->computed_bytes, key->data, key->length, message->data, message->length); break;
+  case family_blake2b: blake2b_one(full, d->computed_bytes, key->data, key->length, message->data, message->length); break;
+  case family_blake2s: blake2s_one(full, d->computed_bytes, key->data, key->length, message->data, message->length); break;
   default: {
     const EVP_MD *md = d->family == family_hmac_sha224     ? ssl->sha224()
                        : d->family == family_hmac_sha256   ? ssl->sha256()
@@ -56,8 +56,24 @@ typedef struct {
   bytes_t messages[];
 } digest_job_t;
 
+static bool compute_in_lanes(digest_job_t *d) {
+  blake2_message_t *messages = malloc((d->count ? d->count : 1) * sizeof *messages);
+  if (!messages) return false;
+  for (size_t i = 0; i < d->count; i++)
+    messages[i] = (blake2_message_t){d->messages[i].data, d->messages[i].length, d->out + i * d->digest->kept_bytes};
+  bool (*many)(const blake2_message_t *, size_t, size_t, size_t, const uint8_t *, size_t) =
+      d->digest->family == family_blake2b ? blake2b_many : blake2s_many;
+  bool good = many(messages, d->count, d->digest->computed_bytes, d->digest->kept_bytes, d->key.data, d->key.length);
+  free(messages);
+  return good;
+}
+
 static void run_digests(job_t *job) {
   digest_job_t *d = (digest_job_t *)job;
+  if (d->digest->family <= family_blake2s) {
+    if (!compute_in_lanes(d)) job->failure = "out of memory";
+    return;
+  }
   for (size_t i = 0; i < d->count; i++)
     if (!compute(d->digest, &d->key, &d->messages[i], d->out + i * d->digest->kept_bytes)) {
       job->failure = "the digest could not be computed";

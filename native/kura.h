@@ -40,6 +40,7 @@ struct job {
 napi_value start_job(napi_env env, job_t *job, napi_value keep, const char *name);
 
 /* Parts of the addon: each puts its functions on `exports` and returns false when that fails. */
+bool register_cpu(napi_env env, napi_value exports);
 bool register_hash(napi_env env, napi_value exports);
 bool register_splitter(napi_env env, napi_value exports);
 bool register_seal(napi_env env, napi_value exports);

@@ -1,8 +1,13 @@
 /** Functions of the C addon (native/). Each has a TypeScript twin at its caller; the addon checks its arguments again. */
 export interface NativeAddon {
-  /** Code path in use, for diagnostics: 'portable', 'avx2', 'avx512' … */
+  /** Code path that the CPU allows: 'portable', 'avx2' or 'avx512'. */
   readonly cpu: string
-  /** Keyed digests of many messages, `out` receives count × sizeBytes. Algorithm = registry name of spec 01, 1.16. Runs on the thread pool. */
+  /** All paths that it allows, the slowest first. */
+  readonly cpus: readonly string[]
+  /** Takes another one of them, in tests and measurements; returns the one used before. */
+  useCpu(path: string): string
+  /** Keyed digests of many messages, `out` receives count × sizeBytes. Algorithm = registry name of spec 01, 1.16. Runs on the thread pool,
+   *  BLAKE2 with several messages at once in SIMD lanes. */
   digestMany(algorithm: string, key: Uint8Array, messages: readonly Uint8Array[], out: Uint8Array): Promise<void>
   digest(algorithm: string, key: Uint8Array, message: Uint8Array, out: Uint8Array): void
   /** Which hash names `digest` takes. */

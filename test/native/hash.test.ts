@@ -54,6 +54,41 @@ describeAddon('digest and digestMany', (addon) => {
     )
   })
 
+  it('agree with the twin on every code path of the CPU, whatever lengths go together', async () => {
+    const sets = [
+      lengths,
+      [...lengths].reverse(),
+      largeLengths,
+      [4 << 20, 1, 0, 128, 64, 1 << 20],
+      [0],
+      [0, 0, 0],
+      ...Array.from({ length: 36 }, (_, n) => Array.from({ length: n }, (_, i) => (i * 977 + n * 64) % 3000)),
+    ]
+    const messages = sets.map((set, s) => set.map((n, i) => noise(n, s * 64 + i + 1)))
+    for (const name of ['BLAKE2B-256', 'BLAKE2B-256-128', 'BLAKE2S-128', 'BLAKE2S-256']) {
+      const keys = name === 'BLAKE2S-128' ? [noise(32)] : [noise(32), Buffer.alloc(0)]
+      for (const key of keys) {
+        const twin = await createTwinHasher(name, key)
+        for (const [s, batch] of messages.entries()) {
+          const wanted = Buffer.concat(batch.map((m) => twin.digest(m)))
+          for (const cpu of addon.cpus) {
+            const before = addon.useCpu(cpu)
+            const out = Buffer.alloc(wanted.length)
+            await addon.digestMany(name, key, batch, out)
+            addon.useCpu(before)
+            expect(out.equals(wanted), `${name} on ${cpu}, set ${s}, key of ${key.length} bytes`).toBe(true)
+          }
+        }
+      }
+    }
+  })
+
+  it('refuse a code path that the CPU does not have', () => {
+    expect(addon.cpus).toContain(addon.cpu)
+    expect(() => addon.useCpu('vax')).toThrow(RangeError)
+    expect(() => addon.useCpu(7 as unknown as string)).toThrow(TypeError)
+  })
+
   it('leave the bytes behind the digests alone', async () => {
     const out = Buffer.alloc(100, 0xee)
     addon.digest('BLAKE2B-256-128', noise(32), noise(10), out)
