@@ -1,3 +1,4 @@
+import { storageLeaves } from './commands/repository/storages/table.ts'
 import type { Branch } from './node.ts'
 
 /** Every command: its words, what it does in one line, and where its module is. Loading one loads no other. */
@@ -9,6 +10,11 @@ export const root: Branch = {
       describe: 'Commands to manipulate raw storage objects (blobs)',
       hidden: true,
       children: {
+        delete: {
+          describe: 'Delete blobs',
+          aliases: ['remove', 'rm'],
+          load: async () => (await import('./commands/blob/delete.ts')).remove,
+        },
         list: { describe: 'List blobs', aliases: ['ls'], load: async () => (await import('./commands/blob/list.ts')).list },
         show: { describe: 'Show the bytes of blobs', aliases: ['cat'], load: async () => (await import('./commands/blob/show.ts')).show },
         stats: { describe: 'Count blobs by size', load: async () => (await import('./commands/blob/stats.ts')).stats },
@@ -32,6 +38,11 @@ export const root: Branch = {
       aliases: ['contents'],
       hidden: true,
       children: {
+        delete: {
+          describe: 'Delete contents',
+          aliases: ['remove', 'rm'],
+          load: async () => (await import('./commands/content/delete.ts')).remove,
+        },
         list: { describe: 'List contents', aliases: ['ls'], load: async () => (await import('./commands/content/list.ts')).list },
         show: {
           describe: 'Show the bytes of contents',
@@ -89,6 +100,11 @@ export const root: Branch = {
       describe: 'Low-level commands to look at manifests',
       hidden: true,
       children: {
+        delete: {
+          describe: 'Delete manifests',
+          aliases: ['remove', 'rm'],
+          load: async () => (await import('./commands/manifest/delete.ts')).remove,
+        },
         list: { describe: 'List manifests', aliases: ['ls'], load: async () => (await import('./commands/manifest/list.ts')).list },
         show: { describe: 'Show manifests', aliases: ['cat'], load: async () => (await import('./commands/manifest/show.ts')).show },
       },
@@ -119,11 +135,7 @@ export const root: Branch = {
           describe: 'Connect to a repository',
           flags: async () => (await import('./commands/repository/connection-flags.ts')).connectionFlags,
           children: {
-            filesystem: {
-              describe: 'In a folder',
-              standsAlone: true,
-              load: async () => (await import('./commands/repository/connect-filesystem.ts')).connectFilesystem,
-            },
+            ...storageLeaves(async () => (await import('./commands/repository/connect.ts')).connectCommand),
             'from-config': {
               describe: 'By a token or a configuration file',
               standsAlone: true,
@@ -135,11 +147,7 @@ export const root: Branch = {
           describe: 'Create a repository and connect to it',
           flags: async () => (await import('./commands/repository/create-flags.ts')).createFlags,
           children: {
-            filesystem: {
-              describe: 'In a folder',
-              standsAlone: true,
-              load: async () => (await import('./commands/repository/create-filesystem.ts')).createFilesystem,
-            },
+            ...storageLeaves(async () => (await import('./commands/repository/create.ts')).createCommand),
             'from-config': {
               describe: 'Where a token says',
               standsAlone: true,

@@ -2,11 +2,23 @@ import { messageOf } from '#base/errors.ts'
 import { openSettings } from '#cli/connection.ts'
 import type { CommandContext } from '#cli/context.ts'
 import { CommandError } from '#cli/exit.ts'
+import type { Command } from '#cli/flag.ts'
 import { existingPassword, rememberPassword } from '#cli/password.ts'
 import { noteUpdateCheck } from '#cli/update-check.ts'
 import type { ConnectionInfo } from '#repo/blob/registry.ts'
 import type { BlobStorage } from '#repo/blob/storage.ts'
-import { type ConnectionValues, connectSettings } from './connection-flags.ts'
+import { type ConnectionValues, connectionFlags, connectSettings } from './connection-flags.ts'
+import type { StorageProvider } from './storages/provider.ts'
+
+/** "repository connect" for one kind of storage. */
+export const connectCommand = (provider: StorageProvider): Command => ({
+  args: [],
+  flags: [...provider.flags, ...connectionFlags],
+  run: async (c, values) => {
+    const storage = await provider.connectionFrom(values, { use: 'connect', context: c, formatVersion: 0 })
+    await connectTo(c, storage, values as ConnectionValues)
+  },
+})
 
 /** Connects to the repository in a storage and checks the connection. `password`: from a token, replaces any other.
  *  Source: spec 06, 11.1. */

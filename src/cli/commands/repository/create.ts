@@ -2,6 +2,7 @@ import { messageOf } from '#base/errors.ts'
 import { openSettings } from '#cli/connection.ts'
 import type { CommandContext } from '#cli/context.ts'
 import { CommandError } from '#cli/exit.ts'
+import type { Command } from '#cli/flag.ts'
 import { newPassword, rememberPassword } from '#cli/password.ts'
 import { alignRows } from '#cli/print/table.ts'
 import { noteUpdateCheck } from '#cli/update-check.ts'
@@ -10,7 +11,19 @@ import type { BlobRetention } from '#repo/format/repository-format.ts'
 import type { DirectRepository } from '#repo/repository/repository.ts'
 import { storageOf } from './connect.ts'
 import { connectSettings } from './connection-flags.ts'
-import type { CreateValues } from './create-flags.ts'
+import { type CreateValues, createFlags } from './create-flags.ts'
+import type { StorageProvider } from './storages/provider.ts'
+
+/** "repository create" for one kind of storage. */
+export const createCommand = (provider: StorageProvider): Command => ({
+  args: [],
+  flags: [...provider.flags, ...createFlags],
+  run: async (c, given) => {
+    const values = given as CreateValues
+    const storage = await provider.connectionFrom(given, { use: 'create', context: c, formatVersion: values['format-version'] ?? 0 })
+    await createIn(c, storage, values)
+  },
+})
 
 /** Makes a repository in an empty storage, connects to it, and gives it its first policy and maintenance owner (spec 06, 11.1). */
 export async function createIn(c: CommandContext, storageConnection: ConnectionInfo, values: CreateValues): Promise<void> {

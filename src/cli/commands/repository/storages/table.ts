@@ -1,0 +1,38 @@
+import type { Command } from '#cli/flag.ts'
+import type { Leaf } from '#cli/node.ts'
+import type { StorageProvider } from './provider.ts'
+
+interface StorageKind {
+  readonly describe: string
+  readonly load: () => Promise<StorageProvider>
+}
+
+/** Storages by their name on the command line; one module each, loaded on use. */
+const kinds: Readonly<Record<string, StorageKind>> = {
+  filesystem: { describe: 'In a folder', load: async () => (await import('./filesystem.ts')).filesystemStorage },
+  s3: { describe: 'In an S3 bucket, of Amazon or others', load: async () => (await import('./s3.ts')).s3Storage },
+  azure: { describe: 'In a container of Azure Blob Storage', load: async () => (await import('./azure.ts')).azureStorage },
+  gcs: { describe: 'In a bucket of Google Cloud Storage', load: async () => (await import('./gcs.ts')).gcsStorage },
+  b2: { describe: 'In a bucket of Backblaze B2', load: async () => (await import('./b2.ts')).b2Storage },
+  gdrive: { describe: 'In a folder of Google Drive', load: async () => (await import('./gdrive.ts')).gdriveStorage },
+}
+
+/** One command per kind of storage, made by the same function. `standsAlone` as in Leaf. */
+export function storageLeaves(
+  load: () => Promise<(provider: StorageProvider) => Command>,
+  standsAlone = true,
+): Readonly<Record<string, Leaf>> {
+  return Object.fromEntries(
+    Object.entries(kinds).map(([name, kind]) => [
+      name,
+      {
+        describe: kind.describe,
+        standsAlone,
+        load: async () => {
+          const [make, provider] = await Promise.all([load(), kind.load()])
+          return make(provider)
+        },
+      },
+    ]),
+  )
+}
