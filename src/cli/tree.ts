@@ -15,6 +15,11 @@ export const root: Branch = {
           aliases: ['remove', 'rm'],
           load: async () => (await import('./commands/blob/delete.ts')).remove,
         },
+        delete: {
+          describe: 'Delete blobs',
+          aliases: ['remove', 'rm'],
+          load: async () => (await import('./commands/blob/delete.ts')).remove,
+        },
         list: { describe: 'List blobs', aliases: ['ls'], load: async () => (await import('./commands/blob/list.ts')).list },
         show: { describe: 'Show the bytes of blobs', aliases: ['cat'], load: async () => (await import('./commands/blob/show.ts')).show },
         stats: { describe: 'Count blobs by size', load: async () => (await import('./commands/blob/stats.ts')).stats },
@@ -38,6 +43,11 @@ export const root: Branch = {
       aliases: ['contents'],
       hidden: true,
       children: {
+        delete: {
+          describe: 'Delete contents',
+          aliases: ['remove', 'rm'],
+          load: async () => (await import('./commands/content/delete.ts')).remove,
+        },
         delete: {
           describe: 'Delete contents',
           aliases: ['remove', 'rm'],
@@ -100,6 +110,11 @@ export const root: Branch = {
       describe: 'Low-level commands to look at manifests',
       hidden: true,
       children: {
+        delete: {
+          describe: 'Delete manifests',
+          aliases: ['remove', 'rm'],
+          load: async () => (await import('./commands/manifest/delete.ts')).remove,
+        },
         delete: {
           describe: 'Delete manifests',
           aliases: ['remove', 'rm'],

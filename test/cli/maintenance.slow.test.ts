@@ -73,3 +73,18 @@ test('maintenance set says what it changes, stores it, and refuses to change not
   expect(out).toContain('Full Cycle:\n  scheduled: false\nLog Retention:\n  max count:       44\n')
   expect(out).toContain('List parallelism: 33\n')
 })
+
+test.each([
+  ['blob', 'kopia.maintenance'],
+  ['content', 'k063434c219911c18949a36b5a7dac13e'],
+  ['manifest', 'ad5bf0bfee419b89aa63150da72a9bf7'],
+])('%s delete deletes only where dangerous commands are enabled', async (group, id) => {
+  const show = () => kura(group, 'show', id).then(({ status }) => status)
+  const listed = async () => (await kura(group, 'list')).out.includes(id)
+  const refused = await kura(group, 'delete', id)
+  expect(refused).toMatchObject({ status: 1, out: '' })
+  expect(refused.err).toContain('--dangerous-commands=enabled')
+  expect([await show(), await listed()]).toEqual([0, true])
+  expect(await kura(group, 'rm', id, '--dangerous-commands=enabled')).toEqual({ status: 0, out: '', err: '' })
+  expect(await listed()).toBe(false)
+})
