@@ -9,7 +9,20 @@ import type { RestoreResult } from '#snapshot/restore/options.ts'
 import { type RestoreSource, resolveRestoreSource } from './restore-source.ts'
 
 const placeholderEnd = '.kopia-entry'
-const archiveEnd = /\.(zip|tar|tar\.gz|tgz)$/
+
+const archives = {
+  zip: 'a zip file',
+  'zip-nocompress': 'an uncompressed zip file',
+  tar: 'an uncompressed tar file',
+  tgz: 'a tar+gzip file',
+} as const
+
+/** By the name of the target, when the person leaves it open (spec 06, 7.3). */
+function modeByName(target: string): 'local' | 'zip' | 'tar' | 'tgz' {
+  if (target.endsWith('.zip')) return 'zip'
+  if (target.endsWith('.tar')) return 'tar'
+  return /\.(tar\.gz|tgz)$/.test(target) ? 'tgz' : 'local'
+}
 
 export const restore = defineCommand({
   args: [{ name: 'sources', type: 'string', repeated: true, required: true }],
@@ -19,7 +32,7 @@ export const restore = defineCommand({
     { name: 'overwrite-symlinks', type: 'bool', default: 'true' },
     { name: 'write-sparse-files', type: 'bool' },
     { name: 'consistent-attributes', type: 'bool', env: 'KOPIA_RESTORE_CONSISTENT_ATTRIBUTES' },
-    { name: 'mode', type: 'enum', values: ['auto', 'local'], default: 'auto' },
+    { name: 'mode', type: 'enum', values: ['auto', 'local', 'zip', 'zip-nocompress', 'tar', 'tgz'], default: 'auto' },
     { name: 'parallel', type: 'int', default: '8' },
     { name: 'skip-owners', type: 'bool' },
     { name: 'skip-permissions', type: 'bool' },
@@ -34,17 +47,25 @@ export const restore = defineCommand({
   ],
   async run(c, values) {
     const { source, target } = sourceAndTarget(values.sources)
-    if (values.mode === 'auto' && archiveEnd.test(target))
-      throw new CommandError(`this version cannot restore to an archive. Use --mode=local to restore to a folder named ${target}.`)
+    const mode = values.mode === 'auto' ? modeByName(target) : (values.mode as ReturnType<typeof modeByName> | 'zip-nocompress')
     const parallel = values.parallel > 0 ? values.parallel : availableParallelism()
     const repository = await c.open()
-    if (values.mode === 'auto') c.log.info(`Restoring to local filesystem (${target}) with parallelism=${parallel}...`)
+    const place = mode === 'local' ? 'local filesystem' : archives[mode]
+    const how = mode === 'local' ? ` with parallelism=${parallel}` : ''
+    if (values.mode === 'auto') c.log.info(`Restoring to ${place} (${target})${how}...`)
     const found = await resolveRestoreSource(repository, source, {
       isInPlace: values.sources.length === 1,
       snapshotTime: values['snapshot-time'],
       consistent: values['consistent-attributes'],
     })
     announce(c, found)
+    if (mode !== 'local') {
+      const { restoreArchive } = await import('#snapshot/restore/archive.ts')
+      const observer = new RestoreProgress(c, repository.clock, values['ignore-errors'])
+      const request = { repository, root: found.entry, target, mode, observer, signal: c.stop }
+      finish(c, await restoreArchive(request).finally(() => observer.end()), values['ignore-errors'])
+      return
+    }
     const { restoreTree } = await import('#snapshot/restore/run.ts')
     const progress = new RestoreProgress(c, repository.clock, values['ignore-errors'])
     const result = await restoreTree({
