@@ -12,6 +12,7 @@ import type {
   Reply,
   Statistics,
 } from '#fuse/operations.ts'
+import type { ObjectId } from '#repo/object/object.ts'
 import type { FileReader } from './file-reader.ts'
 import { LiveTable } from './live-table.ts'
 import { SmallFileAhead } from './small-file-ahead.ts'
@@ -121,6 +122,14 @@ export class SnapshotOperations implements FuseOperations {
     const reply = this.guard(`object ${target.objectId}`, this.reader.read(target.objectId, offset, size))
     if (offset === 0 && table instanceof StoredTable) this.smallFiles.visited(table, row)
     return reply
+  }
+
+  /** The object behind a file: what copy_file_range out of a snapshot shares. */
+  objectOf(node: number): { readonly objectId: ObjectId; readonly sizeBytes: number } | undefined {
+    const { table, row } = this.tables.locate(node)
+    const target = table.target(row)
+    if (target.kind !== 'file' || target.objectId === '') return undefined
+    return { objectId: target.objectId, sizeBytes: target.sizeBytes }
   }
 
   opendir(_caller: Caller, node: number): Reply<Opened> {
