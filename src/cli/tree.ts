@@ -92,8 +92,19 @@ export const root: Branch = {
       aliases: ['ls'],
       load: async () => (await import('./commands/list.ts')).list,
     },
+    logs: {
+      describe: 'Commands for logs stored in the repository',
+      aliases: ['log'],
+      hidden: true,
+      children: {
+        list: { describe: 'List stored logs', aliases: ['ls'], load: async () => (await import('./commands/logs/list.ts')).list },
+        show: { describe: 'Show stored logs', aliases: ['cat'], load: async () => (await import('./commands/logs/show.ts')).show },
+        cleanup: { describe: 'Delete old stored logs', load: async () => (await import('./commands/logs/cleanup.ts')).cleanup },
+      },
+    },
     maintenance: {
       describe: 'Commands to look after the repository',
+      aliases: ['gc'],
       children: {
         info: {
           describe: 'Show parameters, schedule and recent runs of maintenance',
