@@ -1,9 +1,14 @@
 /* Boundary search of the content-defined splitters (spec 03, 2.3 to 2.5). */
 #include "kura.h"
 
+#include "buzhash.h"
 #include "buzhash_table.h"
 
 enum { window_bytes = 64 };
+
+#ifdef KURA_X86
+static bool has_vector;
+#endif
 
 static inline uint32_t rotl32(uint32_t v, unsigned n) { return n ? (v << n) | (v >> (32 - n)) : v; }
 
@@ -13,6 +18,12 @@ static int64_t cut_buzhash(const uint8_t *data, size_t from, size_t to, uint32_t
   uint32_t h = 0;
   for (size_t i = 0; i < window_bytes; i++) h ^= rotl32(buzhash_table[data[from - window_bytes + i]], (63 - i) & 31);
   if ((h & mask) == 0) return (int64_t)from;
+#ifdef KURA_X86
+  if (has_vector && cpu_path() == cpu_avx512 && to - from >= window_bytes) {
+    int64_t cut = buzhash_cut_vector(data, &from, to, h, mask);
+    return cut >= 0 || from == to ? cut : cut_buzhash(data, from, to, mask);
+  }
+#endif
   for (size_t end = from + 1; end <= to; end++) {
     h = rotl32(h, 1) ^ buzhash_table[data[end - 1 - window_bytes]] ^ buzhash_table[data[end - 1]];
     if ((h & mask) == 0) return (int64_t)end;
@@ -86,5 +97,9 @@ static napi_value find_cut(napi_env env, napi_callback_info info) {
 
 bool register_splitter(napi_env env, napi_value exports) {
   make_rabin_karp_tables();
+#ifdef KURA_X86
+  has_vector = buzhash_has_vector();
+  if (has_vector) buzhash_prepare_vector(buzhash_table);
+#endif
   return export_function(env, exports, "findCut", find_cut);
 }
