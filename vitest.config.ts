@@ -28,6 +28,15 @@ export default defineConfig({
       folder('mount', 120_000, { fileParallelism: false }),
       folder('crash', 900_000, { fileParallelism: false }),
       folder('e2e', 120_000),
+      {
+        test: {
+          name: 'servers',
+          include: ['test/**/*.servers.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
     ],
   },
 })

@@ -22,6 +22,8 @@ const backend = <Options>(type: BackendType<Options>): Backend => ({
 /** Storage types by the name in ConnectionInfo; each module is loaded on use. */
 const backends: Readonly<Record<string, () => Promise<Backend>>> = {
   filesystem: async () => backend((await import('./filesystem.ts')).filesystemBackend),
+  s3: async () => backend((await import('./s3/s3.ts')).s3Backend),
+  sftp: async () => backend((await import('./sftp/backend.ts')).sftpBackend),
 }
 
 async function find(type: string): Promise<Backend> {

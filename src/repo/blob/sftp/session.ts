@@ -1,0 +1,163 @@
+import { readFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import type { SFTPWrapper, Client as SshClient } from 'ssh2'
+import { messageOf, systemCode } from '#base/errors.ts'
+import { CredentialsError, StorageError, TransientStorageError } from '../errors.ts'
+import { isTransientCode } from '../system-errors.ts'
+import { fingerprintOf, type KnownKeys, knownKeysOf } from './known-hosts.ts'
+import type { SftpOptions } from './options.ts'
+
+const connectTimeoutMs = 30_000
+const keepaliveIntervalMs = 15_000
+/** With nothing heard from a server that owes answers for this long, the connection is given up. */
+const stallMs = 60_000
+
+/** One SFTP session over one connection. Every request fails with TransientStorageError once the connection is gone. */
+export class SftpSession {
+  #lost: Error | undefined
+  #heardMs = performance.now()
+  readonly #waiting = new Set<(error: Error) => void>()
+  readonly #watch: NodeJS.Timeout
+
+  constructor(
+    readonly sftp: SFTPWrapper,
+    private readonly where: string,
+    private readonly hangUp: () => void,
+  ) {
+    this.#watch = setInterval(() => {
+      if (this.#waiting.size === 0) this.#heardMs = performance.now()
+      else if (performance.now() - this.#heardMs > stallMs) this.lose(new Error(`no answer for ${stallMs / 1000} seconds`))
+    }, stallMs / 6)
+    this.#watch.unref()
+  }
+
+  get isLost(): boolean {
+    return this.#lost !== undefined
+  }
+
+  /** One request; `send` gets the callback of the ssh2 call. Rejects with the server's status error as it is. */
+  request<T>(send: (done: (error?: Error | null, value?: T) => void) => void): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.#lost) return reject(this.#lost)
+      if (this.#waiting.size === 0) this.#heardMs = performance.now()
+      this.#waiting.add(reject)
+      send((error, value) => {
+        this.#heardMs = performance.now()
+        this.#waiting.delete(reject)
+        if (error) reject(error)
+        else resolve(value as T)
+      })
+    })
+  }
+
+  /** Ends the session; requests under way fail. */
+  lose(reason: Error): void {
+    if (this.#lost) return
+    this.#lost = new TransientStorageError(`the connection to ${this.where} was lost: ${reason.message}`, { cause: reason })
+    clearInterval(this.#watch)
+    for (const reject of this.#waiting) reject(this.#lost)
+    this.#waiting.clear()
+    this.hangUp()
+  }
+}
+
+/** Connects with the built-in client. Throws CredentialsError, StorageError (host key), TransientStorageError. Source: spec 04, 4.3.7. */
+export async function connectSession(o: SftpOptions): Promise<SftpSession> {
+  const where = `${o.username}@${o.host}:${o.port}`
+  const known = await knownKeys(o)
+  const privateKey = o.password === '' ? await keyOf(o) : undefined
+  const { default: ssh2 } = await import('ssh2')
+  if (privateKey !== undefined) checkKey(ssh2.utils.parseKey(privateKey), o)
+  const client = new ssh2.Client()
+  let refusal: StorageError | undefined
+  return new Promise((resolve, reject) => {
+    let session: SftpSession | undefined
+    const fail = (error: Error): void => {
+      if (session) session.lose(error)
+      else {
+        reject(refusal ?? connectError(error, where))
+        client.destroy()
+      }
+    }
+    client.on('error', fail)
+    client.on('close', () => fail(new Error('the server closed the connection')))
+    client.on('ready', () =>
+      client.sftp((error, sftp) => {
+        if (error) return fail(error)
+        session = new SftpSession(sftp, where, () => client.destroy())
+        sftp.on('close', () => session?.lose(new Error('the server ended the session')))
+        sftp.on('error', (failure: Error) => session?.lose(failure))
+        resolve(session)
+      }),
+    )
+    client.connect({
+      host: o.host.replace(/^\[(.*)\]$/, '$1'),
+      port: o.port,
+      username: o.username,
+      readyTimeout: connectTimeoutMs,
+      keepaliveInterval: keepaliveIntervalMs,
+      ...(privateKey === undefined ? { password: o.password } : { privateKey }),
+      ...hostKeyAlgorithms(known),
+      hostVerifier: (key: Buffer) => {
+        refusal = hostKeyRefusal(o, known.check(key), key)
+        return refusal === undefined
+      },
+    } satisfies Parameters<SshClient['connect']>[0])
+  })
+}
+
+async function keyOf(o: SftpOptions): Promise<string | Buffer> {
+  if (o.keyData !== '') return o.keyData
+  if (o.keyfile === '') throw new CredentialsError('an sftp storage needs a password, a key file or the data of a key')
+  return readFile(o.keyfile).catch((error: unknown) => {
+    throw new CredentialsError(`cannot read the key file ${o.keyfile}: ${messageOf(error)}`, { cause: error })
+  })
+}
+
+function checkKey(parsed: unknown, o: SftpOptions): void {
+  if (!(parsed instanceof Error)) return
+  const key = o.keyData === '' ? `the key file ${o.keyfile}` : 'the key data'
+  const help = /passphrase|encrypted/i.test(parsed.message)
+    ? 'is protected by a passphrase. Use a key without one.'
+    : `cannot be used: ${parsed.message}`
+  throw new CredentialsError(`${key} ${help}`)
+}
+
+async function knownKeys(o: SftpOptions): Promise<KnownKeys> {
+  if (o.knownHostsData !== '') return knownKeysOf(o.knownHostsData, o.host, o.port)
+  const file = knownHostsFile(o)
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new StorageError(`cannot read the known hosts file ${file}: ${messageOf(error)}`, { cause: error })
+  })
+  return knownKeysOf(text, o.host, o.port)
+}
+
+const knownHostsFile = (o: SftpOptions): string => o.knownHostsFile || join(homedir(), '.ssh', 'known_hosts')
+
+function hostKeyAlgorithms(known: KnownKeys): object {
+  const serverHostKey = known.types.flatMap((type) => (type === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'] : [type]))
+  return serverHostKey.length > 0 ? { algorithms: { serverHostKey } } : {}
+}
+
+function hostKeyRefusal(o: SftpOptions, verdict: ReturnType<KnownKeys['check']>, key: Buffer): StorageError | undefined {
+  if (verdict === 'known') return undefined
+  const place = o.knownHostsData === '' ? knownHostsFile(o) : 'the known hosts data'
+  const shown = `${o.host}:${o.port} (${fingerprintOf(key)})`
+  if (verdict === 'unknown')
+    return new StorageError(
+      `the host key of ${shown} is not in ${place}. If it is the right one, add what "ssh-keyscan" prints for the host.`,
+    )
+  if (verdict === 'revoked') return new StorageError(`the host key of ${shown} is marked as revoked in ${place}`)
+  return new StorageError(
+    `the host key of ${shown} is not the one in ${place}. Somebody may be listening in, or the server was set up anew.`,
+  )
+}
+
+function connectError(error: Error, where: string): StorageError {
+  if ((error as { level?: string }).level === 'client-authentication')
+    return new CredentialsError(`${where} does not accept the user name with this password or key. Check them.`, { cause: error })
+  const message = `cannot connect to ${where}: ${error.message}`
+  const final = systemCode(error) !== undefined && !isTransientCode(systemCode(error))
+  return final ? new StorageError(message, { cause: error }) : new TransientStorageError(message, { cause: error })
+}
