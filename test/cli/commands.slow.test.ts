@@ -154,7 +154,6 @@ describe('snapshots', () => {
     [['snapshot', 'pin', '0123456789abcdef0123456789abcdef'], 'must specify --add and/or --remove'],
     [['snapshot', 'estimate', '/etc/passwd'], 'must be a directory'],
     [['restore', 'a.kopia-entry', 'b'], 'placeholders'],
-    [['restore', 'k00', '/tmp/x.tar.gz'], 'archive'],
   ])('%j fails', async (words, message) => {
     const run = await kura(words)
     expect(run).toMatchObject({ status: 1, out: '' })
@@ -351,5 +350,39 @@ describe('log files', () => {
     expect(existsSync(join(folder, 'CACHEDIR.TAG'))).toBe(true)
     const lines = readFileSync(join(folder, 'latest.log'), 'utf8').trimEnd().split('\n')
     for (const line of lines) expect(line).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z (DEBUG|INFO|WARN) [a-z/]+ .*$/)
+  })
+})
+
+describe('snapshot expire', () => {
+  test('says what keeps each snapshot, and wants --yes for more than half of them', async () => {
+    const folder = join(home, 'expiring')
+    mkdirSync(folder)
+    for (const n of [1, 2, 3]) {
+      writeFileSync(join(folder, 'file'), `${n}`)
+      await ok('snapshot', 'create', folder)
+    }
+    const zero = ['hourly', 'daily', 'weekly', 'monthly', 'annual'].map((kind) => `--keep-${kind}=0`)
+    await ok('policy', 'set', folder, '--keep-latest=1', ...zero)
+    const plan = await ok('snapshot', 'expire', folder)
+    expect(plan.err).toMatch(/ stays: latest-1\n/)
+    expect(plan.err.match(/ goes: no rule keeps it\n/g)).toHaveLength(2)
+    expect(plan.err).toContain('2 snapshot(s) of')
+    const refused = await kura(['snapshot', 'expire', folder, '--delete'])
+    expect(refused.status).toBe(1)
+    expect(refused.err).toContain('2 of 3 snapshots')
+    expect(JSON.parse((await ok('snapshot', 'list', folder, '--json')).out)).toHaveLength(3)
+    await ok('snapshot', 'expire', folder, '--delete', '--yes')
+    expect(JSON.parse((await ok('snapshot', 'list', folder, '--json')).out)).toHaveLength(1)
+  })
+})
+
+describe('snapshot create --stdin-file', () => {
+  test('stores standard input as a file and makes the source manual', async () => {
+    const source = join(home, 'stream')
+    expect((await kura(['snapshot', 'create', source, '--stdin-file=dump'], { input: 'dumped' })).status).toBe(0)
+    const [{ rootEntry }] = JSON.parse((await ok('snapshot', 'list', source, '--json')).out)
+    expect((await ok('show', `${rootEntry.obj}/dump`)).out).toBe('dumped')
+    expect(JSON.parse((await ok('policy', 'show', source, '--json')).out).scheduling.manual).toBe(true)
+    expect((await kura(['snapshot', 'create', source, '--stdin-file=../x'])).err).toContain('plain file name')
   })
 })
