@@ -15,11 +15,6 @@ export const root: Branch = {
           aliases: ['remove', 'rm'],
           load: async () => (await import('./commands/blob/delete.ts')).remove,
         },
-        delete: {
-          describe: 'Delete blobs',
-          aliases: ['remove', 'rm'],
-          load: async () => (await import('./commands/blob/delete.ts')).remove,
-        },
         list: { describe: 'List blobs', aliases: ['ls'], load: async () => (await import('./commands/blob/list.ts')).list },
         show: { describe: 'Show the bytes of blobs', aliases: ['cat'], load: async () => (await import('./commands/blob/show.ts')).show },
         stats: { describe: 'Count blobs by size', load: async () => (await import('./commands/blob/stats.ts')).stats },
@@ -48,11 +43,6 @@ export const root: Branch = {
           aliases: ['remove', 'rm'],
           load: async () => (await import('./commands/content/delete.ts')).remove,
         },
-        delete: {
-          describe: 'Delete contents',
-          aliases: ['remove', 'rm'],
-          load: async () => (await import('./commands/content/delete.ts')).remove,
-        },
         list: { describe: 'List contents', aliases: ['ls'], load: async () => (await import('./commands/content/list.ts')).list },
         show: {
           describe: 'Show the bytes of contents',
@@ -67,6 +57,11 @@ export const root: Branch = {
       describe: 'Show the differences between two directories in the repository',
       aliases: ['compare'],
       load: async () => (await import('./commands/diff.ts')).diff,
+    },
+    doctor: {
+      describe: 'Show which native code is in use, and why',
+      standsAlone: true,
+      load: async () => (await import('./commands/doctor.ts')).doctor,
     },
     index: {
       describe: 'Commands to look at index blobs',
@@ -121,11 +116,6 @@ export const root: Branch = {
       describe: 'Low-level commands to look at manifests',
       hidden: true,
       children: {
-        delete: {
-          describe: 'Delete manifests',
-          aliases: ['remove', 'rm'],
-          load: async () => (await import('./commands/manifest/delete.ts')).remove,
-        },
         delete: {
           describe: 'Delete manifests',
           aliases: ['remove', 'rm'],
