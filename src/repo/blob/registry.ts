@@ -23,7 +23,6 @@ const backend = <Options>(type: BackendType<Options>): Backend => ({
 const backends: Readonly<Record<string, () => Promise<Backend>>> = {
   filesystem: async () => backend((await import('./filesystem.ts')).filesystemBackend),
   s3: async () => backend((await import('./s3/s3.ts')).s3Backend),
-  s3: async () => backend((await import('./s3/s3.ts')).s3Backend),
   sftp: async () => backend((await import('./sftp/backend.ts')).sftpBackend),
 }
 
