@@ -4,19 +4,24 @@ import { join } from 'node:path'
 import { messageOf, UsageError } from '#base/errors.ts'
 import { MountBusyError, MountError } from '#fuse/errors.ts'
 import { isRoot } from '#fuse/mount-linux.ts'
-import type { FuseMount } from '#fuse/operations.ts'
+import { type FuseMount, rootNode } from '#fuse/operations.ts'
 import { chooseDriver } from '#fuse/registry.ts'
 import { isDirect, type Repository } from '#repo/repository/repository.ts'
 import { resolveTree } from '#snapshot/model/object-path.ts'
 import { parseSource } from '#snapshot/model/source-text.ts'
 import { readStoredDirectory } from '#snapshot/tree/repository-tree.ts'
 import { SnapshotOperations } from './adapter.ts'
+import { BackupOperations } from './backup/operations.ts'
+import type { Control } from './control.ts'
 import { mountPointPath, removeDeadMount } from './dead-mount.ts'
 import { FileReader } from './file-reader.ts'
 import { LiveLevels } from './live-levels.ts'
 import { groupRow, type LiveTable } from './live-table.ts'
+import { byteName } from './names.ts'
+import { Router } from './router.ts'
 import { SegmentCache } from './segment-cache.ts'
 import { anchor, rootRow, SnapshotLevels, type Stale } from './snapshot-levels.ts'
+import type { Staging } from './staging/staging.ts'
 import { Tables } from './tables.ts'
 
 export interface SnapshotMountOptions {
@@ -36,6 +41,13 @@ export interface SnapshotMountOptions {
   readonly timeoutMs?: number
 }
 
+/** The overlays that appear as `backup/` (one) or `backup/NAME/` (several), and the control files of `.kura/`. */
+export interface WritablePart {
+  /** In the order of their node ranges (`node-ranges.ts`). */
+  readonly overlays: readonly { readonly name: string; readonly staging: Staging }[]
+  readonly control: Control
+}
+
 export interface SnapshotMountRequest {
   readonly repository: Repository
   /** 'all'; `ID[/path]` of a snapshot or directory object; `user@host:path`, the generations of one source. */
@@ -47,6 +59,8 @@ export interface SnapshotMountRequest {
   readonly options?: SnapshotMountOptions
   /** Aborted: unmount, lazily if files are open. */
   readonly signal?: AbortSignal
+  /** What makes it a writable mount of everything; without it the mount is read-only. */
+  readonly writable?: WritablePart
   /** Told one line for each thing that a person should know. */
   readonly warn?: (line: string) => void
 }
@@ -88,12 +102,13 @@ export async function mountSnapshots(request: SnapshotMountRequest): Promise<Sna
     for (const { node, name } of stale) mount?.invalidateEntry(node, name)
   })
   const allowOther = options.allowOther ?? isRoot()
-  mount = await driver.mount(tree, {
+  const { writable } = request
+  mount = await driver.mount(writable === undefined ? tree : withOverlays(tree, writable, request), {
     mountPoint,
     sourceName: 'kura',
-    readOnly: true,
+    readOnly: writable === undefined,
     allowOther,
-    defaultPermissions: allowOther,
+    defaultPermissions: allowOther || writable !== undefined,
     allowNonEmpty: options.allowNonEmpty ?? false,
     trace: options.trace,
     report: reporter(warn),
@@ -109,6 +124,15 @@ export async function mountSnapshots(request: SnapshotMountRequest): Promise<Sna
     },
     unmount: (o) => (mount as FuseMount).unmount(o),
   }
+}
+
+function withOverlays(tree: SnapshotOperations, { overlays, control }: WritablePart, request: SnapshotMountRequest): Router {
+  if (request.target !== 'all')
+    throw new UsageError(`Cannot mount ${request.target} writable: backup/ is beside all snapshots. Mount "all", or pass --read-only.`)
+  const { clock } = request.repository
+  const named = overlays.map(({ name, staging }) => ({ name: byteName(name), operations: new BackupOperations(staging, rootNode) }))
+  const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
+  return new Router(tree, named, { control, owner, nowSeconds: () => Math.floor(clock.nowMs() / 1000) })
 }
 
 /** A mount over the folders that it is served from would wait for itself. */

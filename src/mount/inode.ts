@@ -1,4 +1,5 @@
-/** Inode numbers that are the same on every mount: 53-bit hashes of the way from the root of the mount, so that they need no table.
+/** Inode numbers that are the same on every mount: 52-bit hashes of the way from the root of the mount, so that they need no table
+ *  and never meet those of an overlay (`node-ranges.ts`).
  *  Two 32-bit lanes of multiply-and-xor (as in MurmurHash3's finalizer); not for anything that an attacker may aim at. */
 export type InodeSeed = number
 
@@ -13,6 +14,6 @@ export function inodeOf(parent: InodeSeed, name: string): number {
   }
   low = Math.imul(low ^ (low >>> 16), 0x85ebca6b) ^ Math.imul(high ^ (high >>> 13), 0xc2b2ae35)
   high = Math.imul(high ^ (high >>> 16), 0x85ebca6b) ^ Math.imul(low ^ (low >>> 13), 0xc2b2ae35)
-  const inode = (high & 0x1f_ffff) * 0x1_0000_0000 + (low >>> 0)
+  const inode = (high & 0x0f_ffff) * 0x1_0000_0000 + (low >>> 0)
   return inode > 1 ? inode : inode + 2
 }
