@@ -63,11 +63,6 @@ export const root: Branch = {
       standsAlone: true,
       load: async () => (await import('./commands/doctor.ts')).doctor,
     },
-    doctor: {
-      describe: 'Show which native code is in use, and why',
-      standsAlone: true,
-      load: async () => (await import('./commands/doctor.ts')).doctor,
-    },
     index: {
       describe: 'Commands to look at index blobs',
       hidden: true,
