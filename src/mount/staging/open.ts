@@ -1,0 +1,139 @@
+import { copyFileSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { systemCode } from '#base/errors.ts'
+import { fileKind } from '#fuse/abi.ts'
+import type { ObjectId } from '#repo/object/object.ts'
+import type { Change } from './changes.ts'
+import { createJournalFile, Journal, type JournalHeader, journalPath, readJournal } from './journal.ts'
+import { bootId, lockStaging, machineId, StagingError } from './lock.ts'
+import { Overlay } from './overlay.ts'
+import { Spool } from './spool.ts'
+import { diskFiles, type SpoolFiles } from './spool-files.ts'
+import type { LowerTree, Staging, StagingOptions } from './staging.ts'
+import { momentOf } from './transaction.ts'
+import { StagingTree } from './tree.ts'
+
+/** Opens the overlay of a source: a new one on the lower snapshot, or the one that is found in the folder, with all that it had accepted.
+ *  StagingError: in use, of another repository, source, machine or option set, or its journal cannot be read. */
+export async function openStaging(options: StagingOptions, lowerTree: LowerTree, files: SpoolFiles = diskFiles): Promise<Staging> {
+  files.makeFolder(options.directory)
+  const release = lockStaging(options.directory)
+  try {
+    return openLocked(options, lowerTree, files, release)
+  } catch (error) {
+    release()
+    throw error
+  }
+}
+
+function openLocked(options: StagingOptions, lowerTree: LowerTree, files: SpoolFiles, release: () => void): Staging {
+  const { directory, firstNode } = options
+  const root = firstNode + 1
+  const tree = new StagingTree(root, root + 1, lowerTree)
+  const spool = new Spool(files, directory, firstNode, options.spoolLimitBytes, options.spoolReserveBytes)
+  const found = readFound(directory)
+  let journal: Journal
+  let lower: Staging['lower']
+  if (found === undefined) {
+    const changes = firstChanges(options, root)
+    for (const change of changes) tree.apply(change)
+    const made = createJournalFile(files, directory, newHeader(options, tree.nextNode), [changes], 0)
+    journal = new Journal(files, directory, made.fd, made.end, made.sequence)
+    lower = options.lower
+    const node = tree.get(root)
+    tree.uncount(node)
+  } else {
+    const read = readJournal(found, (changes) => {
+      for (const change of changes) tree.apply(change)
+    })
+    if (read === undefined || !tree.nodes.has(root))
+      throw new StagingError(
+        `the journal ${journalPath(directory)} is damaged at its head; nothing was changed. Move the folder away and keep it`,
+      )
+    checkHeader(read.header, options)
+    if (read.goodBytes < read.totalBytes) keepTail(options, read.isDamaged, read.totalBytes - read.goodBytes)
+    const fd = files.open(journalPath(directory), false)
+    files.truncate(fd, read.goodBytes)
+    journal = new Journal(files, directory, fd, read.goodBytes, read.sequence)
+    lower = read.header.lower as Staging['lower']
+    recount(tree, spool, read.sequence)
+  }
+  return new Overlay({ tree, journal, spool, lowerTree, options, lower, release })
+}
+
+function readFound(directory: string): Buffer | undefined {
+  try {
+    return readFileSync(journalPath(directory))
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function newHeader(options: StagingOptions, nextNode: number): JournalHeader {
+  return {
+    version: 1,
+    repositoryId: options.repositoryId,
+    source: options.source,
+    lower: options.lower && { snapshotId: options.lower.snapshotId, rootObject: options.lower.rootObject },
+    xattrs: options.xattrs,
+    machineId: machineId(),
+    bootId: bootId(),
+    lastFlushId: '',
+    nextNode,
+    firstNode: options.firstNode,
+  }
+}
+
+function checkHeader(header: JournalHeader, options: StagingOptions): void {
+  const refuse = (what: string): never => {
+    throw new StagingError(`the staging area ${options.directory} ${what}`)
+  }
+  if (header.version !== 1) refuse('was written by a newer version')
+  if (header.repositoryId !== options.repositoryId) refuse('belongs to another repository; give another folder')
+  if (header.source !== options.source) refuse(`belongs to ${header.source}; give another folder`)
+  if (header.firstNode !== options.firstNode) refuse('was mounted at another place among the sources; mount them in the same order')
+  if (options.takeOver) return
+  if (header.machineId !== machineId()) refuse('was written on another machine; --takeover takes it over')
+  if (header.xattrs !== options.xattrs) refuse('was made with other options; --takeover takes it over')
+}
+
+/** What follows the last good record is kept beside the journal before it is cut off. */
+function keepTail(options: StagingOptions, isDamaged: boolean, bytes: number): void {
+  if (!isDamaged) {
+    options.warn(`the journal ended in the middle of a record; its last ${bytes} bytes were cut off`)
+    return
+  }
+  const copy = join(options.directory, `journal.damaged-${options.nowNs()}`)
+  copyFileSync(journalPath(options.directory), copy)
+  options.warn(`the journal is damaged ${bytes} bytes before its end; what came before was recovered, the whole is kept as ${copy}`)
+}
+
+function recount(tree: StagingTree, spool: Spool, records: number): void {
+  for (const node of [...tree.nodes.values()]) {
+    tree.reap(node)
+  }
+  spool.usedBytes = tree.dirtyBytes
+  if (records === 1) tree.uncount(tree.get(tree.root)) // as it was made
+}
+
+function firstChanges(options: StagingOptions, root: number): Change[] {
+  const entry = options.lower?.root
+  const { seconds, ns } = momentOf(entry?.modifiedNs ?? options.nowNs())
+  const facts = {
+    mode: fileKind.directory | (entry?.mode ?? 0o755),
+    uid: entry?.uid ?? options.owner.uid,
+    gid: entry?.gid ?? options.owner.gid,
+    links: 2,
+    accessedSeconds: seconds,
+    accessedNs: ns,
+    modifiedSeconds: seconds,
+    modifiedNs: ns,
+    changedSeconds: seconds,
+    changedNs: ns,
+  }
+  const changes: Change[] = [{ type: 'node', node: root, facts }]
+  const objectId: ObjectId | undefined = options.lower?.rootObject
+  if (objectId !== undefined) changes.push({ type: 'base', node: root, objectId, sizeBytes: 0 })
+  return changes
+}

@@ -1,0 +1,169 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openStaging } from '#mount/staging/open.ts'
+import type { LowerTree, Staging, StagingOptions } from '#mount/staging/staging.ts'
+import { emptyAttributes } from '#mount/table.ts'
+import type { ObjectId } from '#repo/object/object.ts'
+import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
+
+const owner = { uid: 1, gid: 2 }
+const entry = (name: string, type: string, objectId: string, sizeBytes = 0): DirectoryEntry => ({
+  name,
+  type,
+  mode: type === 'd' ? 0o755 : 0o644,
+  sizeBytes,
+  modifiedNs: 1_700_000_000_123_456_789n,
+  uid: 5,
+  gid: 6,
+  objectId: objectId as ObjectId,
+})
+
+const directories: Record<string, DirectoryEntry[]> = {
+  kroot: [entry('a', 'f', 'fa', 10), entry('sub', 'd', 'ksub')],
+  ksub: [entry('b', 'f', 'fb', 5), entry('deep', 'd', 'kdeep')],
+  kdeep: [],
+}
+const objects: Record<string, string> = { fa: '0123456789', fb: 'hello' }
+const lowerTree: LowerTree = {
+  readDirectory: async (id) => directories[id] as DirectoryEntry[],
+  read: (id, offset, size) => Buffer.from(objects[id] as string).subarray(offset, offset + size),
+}
+
+let folder: string
+let staging: Staging
+let warnings: string[]
+const options = (): StagingOptions => ({
+  directory: folder,
+  repositoryId: 'r',
+  source: 'u@h:/p',
+  lower: { snapshotId: 's', rootObject: 'kroot' as ObjectId, root: entry('', 'd', 'kroot') },
+  xattrs: 'refuse',
+  spoolLimitBytes: 1 << 20,
+  spoolReserveBytes: 0,
+  owner,
+  takeOver: false,
+  firstNode: 2 ** 32,
+  nowNs: () => 1_800_000_000_000_000_001n,
+  warn: (line) => warnings.push(line),
+})
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'kura-staging-'))
+  warnings = []
+  staging = await openStaging(options(), lowerTree)
+})
+afterEach(async () => {
+  await staging.close().catch(() => undefined)
+  rmSync(folder, { recursive: true, force: true })
+})
+
+async function walk(at: Staging, directory = at.root, path = '', into: Record<string, string> = {}): Promise<Record<string, string>> {
+  for (const { name } of await at.list(directory)) {
+    const node = (await at.lookup(directory, name)) as number
+    const a = emptyAttributes()
+    at.attributes(node, a)
+    const kind = a.mode & 0o170000
+    const body = kind === 0o100000 ? Buffer.from(await at.read(node, 0, 1 << 20)).toString('latin1') : ''
+    into[`${path}/${name}`] = `${a.mode.toString(8)} ${a.uid} ${a.modifiedSeconds}.${a.modifiedNs} ${a.sizeBytes} ${body}`
+    if (kind === 0o040000) await walk(at, node, `${path}/${name}`, into)
+  }
+  return into
+}
+
+const errnoOfCall = async (run: () => unknown): Promise<number | undefined> => {
+  try {
+    await run()
+    return undefined
+  } catch (error) {
+    return (error as { errno?: number }).errno
+  }
+}
+const reopen = async (): Promise<void> => {
+  await staging.close()
+  staging = await openStaging(options(), lowerTree)
+}
+
+describe('the staging area', () => {
+  it('changes one byte of a lower file and keeps the rest of it', async () => {
+    const a = (await staging.lookup(staging.root, 'a')) as number
+    await staging.write(a, 3, Buffer.from('X'), false)
+    expect(Buffer.from(await staging.read(a, 0, 99)).toString()).toBe('012X456789')
+    expect(staging.usage().dirtyBytes).toBe(1)
+  })
+
+  it('renames a lower directory as a whole and comes back with it', async () => {
+    await staging.rename(staging.root, 'sub', staging.root, 'moved', 0)
+    const before = await walk(staging)
+    expect(Object.keys(before).sort()).toEqual(['/a', '/moved', '/moved/b', '/moved/deep'])
+    await reopen()
+    expect(await walk(staging)).toEqual(before)
+  })
+
+  it('refuses to move a directory into itself, to remove a full one, and to make a name twice', async () => {
+    const sub = (await staging.lookup(staging.root, 'sub')) as number
+    const deep = (await staging.lookup(sub, 'deep')) as number
+    expect(await errnoOfCall(() => staging.rename(staging.root, 'sub', deep, 'x', 0))).toBe(22)
+    expect(await errnoOfCall(() => staging.removeDirectory(staging.root, 'sub'))).toBe(39)
+    expect(await errnoOfCall(() => staging.make(staging.root, 'a', 0o100644, owner))).toBe(17)
+    expect(await errnoOfCall(() => staging.make(staging.root, '\xff', 0o100644, owner))).toBe(84)
+  })
+
+  it('does not lose an open file whose name was removed', async () => {
+    const f = await staging.make(staging.root, 'f', 0o100600, owner)
+    staging.opened(f, true)
+    await staging.write(f, 0, Buffer.from('kept'), false)
+    await staging.unlink(staging.root, 'f')
+    expect(Buffer.from(await staging.read(f, 0, 9)).toString()).toBe('kept')
+    expect(await staging.lookup(staging.root, 'f')).toBeUndefined()
+    staging.closed(f, true)
+    expect(await errnoOfCall(() => staging.read(f, 0, 1))).toBe(116)
+  })
+
+  it('says ENOSPC when the spool is full, while removing still works', async () => {
+    const f = await staging.make(staging.root, 'f', 0o100600, owner)
+    await staging.write(f, 0, Buffer.alloc(1 << 20), false)
+    expect(await errnoOfCall(() => staging.write(f, 1 << 20, Buffer.alloc(1), false))).toBe(28)
+    await staging.unlink(staging.root, 'f')
+    await staging.make(staging.root, 'g', 0o100600, owner)
+  })
+
+  it('is refused to a second process', async () => {
+    await expect(openStaging(options(), lowerTree)).rejects.toThrow('in use by process')
+  })
+
+  it('is, after the journal was cut at any byte, a state that it had been in', async () => {
+    const root = staging.root
+    const states = [JSON.stringify(await walk(staging))]
+    const step = async (run: () => unknown): Promise<void> => {
+      await run()
+      states.push(JSON.stringify(await walk(staging)))
+    }
+    let f = 0
+    await step(async () => (f = await staging.make(root, 'f', 0o100600, owner)))
+    await step(() => staging.write(f, 0, Buffer.from('one'), false))
+    await step(() => staging.rename(root, 'f', root, 'a', 0))
+    await step(() => staging.setAttributes(f, { mode: 0o644 }))
+    await step(() => staging.make(root, 'd', 0o040755, owner))
+    await step(() => staging.removeDirectory(root, 'd'))
+    await staging.close()
+    const whole = readFileSync(join(folder, 'journal'))
+    const reached = new Set<string>()
+    for (let cut = whole.length; cut > 0; cut -= 3) {
+      writeFileSync(join(folder, 'journal'), whole.subarray(0, cut))
+      try {
+        staging = await openStaging(options(), lowerTree)
+      } catch {
+        continue // the head: refused, not forgotten
+      }
+      const state = JSON.stringify(await walk(staging))
+      expect(states).toContain(state)
+      reached.add(state)
+      await staging.close()
+    }
+    expect(reached.size).toBeGreaterThan(4)
+    writeFileSync(join(folder, 'journal'), whole)
+    staging = await openStaging(options(), lowerTree)
+  })
+})
