@@ -1,5 +1,5 @@
 import { configFilePath } from '#base/paths.ts'
-import type { DirectRepository, Repository } from '#repo/repository/repository.ts'
+import { type DirectRepository, isDirect, type Repository } from '#repo/repository/repository.ts'
 import { CommandError } from './exit.ts'
 import type { ValuesOf } from './flag.ts'
 import type { globalFlags } from './global-flags.ts'
@@ -31,8 +31,9 @@ export interface CommandContext {
   readonly stop: AbortSignal
   /** Whether a repository was asked for: errors before that are about the command line. */
   readonly wasOpened: boolean
-  /** Begins to open the repository for a command that will want it soon: deriving the key takes longer than all else. */
-  openAhead(): void
+  /** Begins to open the repository for a command that will want it soon: deriving the key takes longer than all else. Resolves when that
+   *  is under way, or when there is nothing to derive. */
+  openAhead(): Promise<void>
   /** Opens the connected repository, once. Its errors start with "open repository: ". */
   open(): Promise<Repository>
   /** The same for commands that need the storage itself; a server connection is an error. */
@@ -93,10 +94,15 @@ class Context implements CommandContext {
     return this.#wasAskedFor
   }
 
-  openAhead(): void {
-    this.#repository ??= this.#open()
-    // Its error is for whoever asks for the repository.
-    this.#repository.catch(() => undefined)
+  async openAhead(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#repository ??= this.#open(resolve)
+      // Its error is for whoever asks for the repository.
+      this.#repository.then(
+        () => resolve(),
+        () => resolve(),
+      )
+    })
   }
 
   open(): Promise<Repository> {
@@ -105,14 +111,13 @@ class Context implements CommandContext {
     return this.#repository
   }
 
-  async #open(): Promise<Repository> {
+  async #open(onKeyDerivation?: () => void): Promise<Repository> {
     const { openConnected } = await import('./connection.ts')
-    return openConnected(this)
+    return openConnected(this, onKeyDerivation)
   }
 
   async openDirect(): Promise<DirectRepository> {
     const repository = await this.open()
-    const { isDirect } = await import('#repo/repository/repository.ts')
     if (isDirect(repository)) return repository
     throw new CommandError('this command needs a direct connection to the storage, not one to a repository server')
   }

@@ -1,9 +1,11 @@
 import { UsageError } from '#base/errors.ts'
 import { bindValues, isGiven, isUsed, type ParsedLine, parseLine } from './argv.ts'
+import { openContext } from './context.ts'
 import { exitStatus, failureLine, usageLine } from './exit.ts'
 import type { CommandIo } from './io.ts'
 import type { ConsoleLogOptions, LogLevel } from './log.ts'
 import { ConsoleLog, Log, type LogSink } from './log.ts'
+import { openLogFile } from './log-file.ts'
 import { isLeaf } from './node.ts'
 import { root } from './tree.ts'
 
@@ -52,12 +54,12 @@ async function actAtOnce(line: ParsedLine, words: readonly string[], host: Host)
 }
 
 async function runCommand(line: ParsedLine, values: Readonly<Record<string, unknown>>, host: Host): Promise<number> {
-  const { openContext } = await import('./context.ts')
-  const log = await openLog(line, values, host)
+  const log = openLog(line, values, host)
   const progress = isUsed(line, 'progress') ? values['progress'] === true : host.io.outIsTerminal
   const context = openContext(host, { ...values, progress }, log)
   let status: number = exitStatus.success
-  if (isLeaf(line.at) && !line.at.standsAlone) context.openAhead()
+  // The key is derived in the thread pool: whatever else is to be loaded waits until that has begun.
+  if (isLeaf(line.at) && !line.at.standsAlone) await context.openAhead()
   try {
     const { dispatch } = await import('./dispatch.ts')
     await dispatch(root, line.path, context, values)
@@ -77,7 +79,7 @@ async function runCommand(line: ParsedLine, values: Readonly<Record<string, unkn
   return status
 }
 
-async function openLog(line: ParsedLine, values: Readonly<Record<string, unknown>>, host: Host): Promise<Log> {
+function openLog(line: ParsedLine, values: Readonly<Record<string, unknown>>, host: Host): Log {
   const options: ConsoleLogOptions = {
     level: values['log-level'] as LogLevel,
     json: values['json-log-console'] === true,
@@ -85,7 +87,6 @@ async function openLog(line: ParsedLine, values: Readonly<Record<string, unknown
   }
   const sinks: LogSink[] = [new ConsoleLog(host.io, options)]
   if (values['disable-file-logging'] !== true) {
-    const { openLogFile } = await import('./log-file.ts')
     const file = openLogFile(line.path, values)
     if (file) sinks.push(file)
   }

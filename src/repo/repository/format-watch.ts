@@ -20,6 +20,8 @@ export interface FormatWatchOptions {
   /** Neither features nor upgrade lock are looked at (spec 01, 1.14). */
   readonly permissive?: boolean | undefined
   readonly deriveKey?: KeyDerivation | undefined
+  /** Called once the derivation is under way. */
+  readonly onKeyDerivation?: (() => void) | undefined
 }
 
 interface Opened {
@@ -56,7 +58,10 @@ export class FormatWatch {
 
   static async #openWith(options: FormatWatchOptions, password: string, blobs: CentralBlobs): Promise<FormatWatch> {
     const outer = parseFormatBlob(blobs.repository)
-    const formatKey = await (options.deriveKey ?? derivePasswordKey)(outer.keyAlgorithm, password, outer.uniqueId)
+    const deriving = (options.deriveKey ?? derivePasswordKey)(outer.keyAlgorithm, password, outer.uniqueId)
+    deriving.catch(() => undefined)
+    options.onKeyDerivation?.()
+    const formatKey = await deriving
     return new FormatWatch(options, formatKey, decrypt(blobs, formatKey))
   }
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleepFor } from 'node:timers/promises'
 import { type Clock, systemClock } from '#base/clock.ts'
 import { CancelledError, UsageError } from '#base/errors.ts'
+import { nativeAddon } from '#base/native.ts'
 import { openStorage } from '#repo/blob/registry.ts'
 import type { BlobStorage, BlobWrapper } from '#repo/blob/storage.ts'
 import { guarded } from '#repo/blob/wrap/guard.ts'
@@ -30,6 +31,8 @@ export interface OpenSettings {
   readonly signal?: AbortSignal | undefined
   /** Replaces the password key derivation: with one that remembers, to open twice at the price of once; with a fast one in tests. */
   readonly deriveKey?: KeyDerivation
+  /** Called when the key begins to be derived, which runs beside the main thread and is the longest part of opening. */
+  readonly onKeyDerivation?: (() => void) | undefined
   /** Put around the storage, innermost first, below retention and the upgrade check (throttling, metrics, logging). */
   readonly wrappers?: readonly BlobWrapper[]
   /** Hears of every call on the storage once it has ended (spec 04, 4.6). */
@@ -98,9 +101,7 @@ async function open(bare: BlobStorage, password: string, options: DirectOptions)
   const client = completeClient(options.client ?? {}, bare)
   const cacheDirectory = options.caching?.cacheDirectory || undefined
   const below = client.readOnly ? readOnly(retrying()(bare)) : retrying()(bare)
-  // The layers above load while the key is derived in the thread pool, which is by far the longest part of opening.
-  const composing = import('./compose.ts')
-  composing.catch(() => undefined)
+  let composing: Promise<typeof import('./compose.ts')> | undefined
   // The central blobs are read below throttling, retention and the upgrade check (spec 04, 4.6).
   const formats = await FormatWatch.open(
     {
@@ -111,12 +112,25 @@ async function open(bare: BlobStorage, password: string, options: DirectOptions)
       upgradeOwnerId,
       permissive,
       deriveKey: options.deriveKey,
+      onKeyDerivation: () => {
+        options.onKeyDerivation?.()
+        // Meanwhile the layers above are loaded.
+        composing = import('./compose.ts')
+        composing.catch(() => undefined)
+        nativeAddon()
+      },
     },
     password,
   )
   formats.checkFeatures()
   if (formats.locked) await waitForUpgrade(formats, options)
-  return (await composing).compose({ options, formats, client, blobs: stack(below, formats, options), cacheDirectory })
+  return (await (composing ?? import('./compose.ts'))).compose({
+    options,
+    formats,
+    client,
+    blobs: stack(below, formats, options),
+    cacheDirectory,
+  })
 }
 
 function stack(below: BlobStorage, formats: FormatWatch, options: DirectOptions): BlobStorage {
