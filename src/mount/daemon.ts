@@ -11,6 +11,7 @@ import { resolveTree } from '#snapshot/model/object-path.ts'
 import { parseSource } from '#snapshot/model/source-text.ts'
 import { readStoredDirectory } from '#snapshot/tree/repository-tree.ts'
 import { SnapshotOperations } from './adapter.ts'
+import { type BackupOptions, type OpenedOverlay, openOverlays } from './backup/open-overlay.ts'
 import { BackupOperations } from './backup/operations.ts'
 import type { Control } from './control.ts'
 import { mountPointPath, removeDeadMount } from './dead-mount.ts'
@@ -21,7 +22,6 @@ import { byteName } from './names.ts'
 import { Router } from './router.ts'
 import { SegmentCache } from './segment-cache.ts'
 import { anchor, rootRow, SnapshotLevels, type Stale } from './snapshot-levels.ts'
-import type { Staging } from './staging/staging.ts'
 import { Tables } from './tables.ts'
 
 export interface SnapshotMountOptions {
@@ -41,11 +41,10 @@ export interface SnapshotMountOptions {
   readonly timeoutMs?: number
 }
 
-/** The overlays that appear as `backup/` (one) or `backup/NAME/` (several), and the control files of `.kura/`. */
-export interface WritablePart {
-  /** In the order of their node ranges (`node-ranges.ts`). */
-  readonly overlays: readonly { readonly name: string; readonly staging: Staging }[]
-  readonly control: Control
+/** `backup/` (one source) or `backup/NAME/` (several), and the control files of `.kura/`. */
+export interface WritablePart extends Omit<BackupOptions, 'timeoutMs' | 'maxCachedBytes' | 'warn'> {
+  /** Called once with the opened overlays, before the mount is there. */
+  readonly controlOf: (overlays: readonly OpenedOverlay[]) => Control
 }
 
 export interface SnapshotMountRequest {
@@ -102,18 +101,27 @@ export async function mountSnapshots(request: SnapshotMountRequest): Promise<Sna
     for (const { node, name } of stale) mount?.invalidateEntry(node, name)
   })
   const allowOther = options.allowOther ?? isRoot()
-  const { writable } = request
-  mount = await driver.mount(writable === undefined ? tree : withOverlays(tree, writable, request), {
+  const overlays = await openWritable(request, options, warn)
+  const operations = overlays === undefined ? tree : withOverlays(tree, overlays, request)
+  const closeOverlays = async (): Promise<void> => {
+    for (const { staging } of overlays ?? []) await staging.close()
+  }
+  const mounting = driver.mount(operations, {
     mountPoint,
     sourceName: 'kura',
-    readOnly: writable === undefined,
+    readOnly: overlays === undefined,
     allowOther,
-    defaultPermissions: allowOther || writable !== undefined,
+    defaultPermissions: allowOther || overlays !== undefined,
     allowNonEmpty: options.allowNonEmpty ?? false,
     trace: options.trace,
     report: reporter(warn),
   })
-  const done = isTemporary ? mount.done.finally(() => rmdir(mountPoint).catch(() => undefined)) : mount.done
+  mount = await mounting.catch(async (error: unknown) => {
+    await closeOverlays()
+    throw error
+  })
+  const ended = mount.done.finally(closeOverlays)
+  const done = isTemporary ? ended.finally(() => rmdir(mountPoint).catch(() => undefined)) : ended
   unmountOnAbort(mount, request.signal, mountPoint, warn)
   return {
     mountPoint,
@@ -126,10 +134,19 @@ export async function mountSnapshots(request: SnapshotMountRequest): Promise<Sna
   }
 }
 
-function withOverlays(tree: SnapshotOperations, { overlays, control }: WritablePart, request: SnapshotMountRequest): Router {
-  if (request.target !== 'all')
-    throw new UsageError(`Cannot mount ${request.target} writable: backup/ is beside all snapshots. Mount "all", or pass --read-only.`)
+async function openWritable(
+  { repository, target, writable }: SnapshotMountRequest,
+  { timeoutMs, maxCachedBytes }: typeof defaults,
+  warn: (line: string) => void,
+): Promise<OpenedOverlay[] | undefined> {
+  if (writable === undefined || repository.client.readOnly) return undefined
+  if (target !== 'all') throw new UsageError(`Cannot mount ${target} writable: backup/ is beside all snapshots. Mount "all" instead.`)
+  return openOverlays(repository, { ...writable, timeoutMs, maxCachedBytes: maxCachedBytes / 2, warn })
+}
+
+function withOverlays(tree: SnapshotOperations, overlays: readonly OpenedOverlay[], request: SnapshotMountRequest): Router {
   const { clock } = request.repository
+  const control = (request.writable as WritablePart).controlOf(overlays)
   const named = overlays.map(({ name, staging }) => ({ name: byteName(name), operations: new BackupOperations(staging, rootNode) }))
   const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
   return new Router(tree, named, { control, owner, nowSeconds: () => Math.floor(clock.nowMs() / 1000) })

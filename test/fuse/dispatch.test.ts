@@ -279,3 +279,67 @@ describe('writing operations', () => {
     expect(kernel.reply(created)?.body.length).toBe(144)
   })
 })
+
+describe('requests of a writable mount, byte for byte', () => {
+  test('TMPFILE: as CREATE, without a name; entry_out and open_out', () => {
+    const seen: unknown[] = []
+    const kernel = wire(
+      {
+        ...base,
+        tmpfile: (caller, parent, flags, mode) => {
+          seen.push(caller.uid, parent, flags, mode)
+          return [entry(9), { handle: 3, keepCache: true, noFlush: true }]
+        },
+      },
+      { readOnly: false },
+    )
+    const reply = kernel.reply(kernel.send(51, 5, fields([0x410002, 4], [0o100640, 4], [0o22, 4], [0, 4], name('/'))))
+    expect(seen).toEqual([1000, 5, 0x410002, 0o100640])
+    expect(reply?.body.length).toBe(144)
+    expect(reply?.body.subarray(0, 8).toString('hex')).toBe('0900000000000000')
+    expect(reply?.body.subarray(128).toString('hex')).toBe('03000000000000002200000000000000')
+  })
+
+  test.each([
+    [47, 'COPY_FILE_RANGE'],
+    [53, 'COPY_FILE_RANGE_64'],
+  ])('%i %s: both places and a length; the count as 8 bytes', (code) => {
+    const seen: unknown[] = []
+    const kernel = wire(
+      {
+        ...base,
+        copyFileRange: (_caller, from, to, length) => {
+          seen.push(from, to, length)
+          return 0x7654_3210
+        },
+      },
+      { readOnly: false },
+    )
+    const body = fields([1, 8], [2 ** 33, 8], [2 ** 52, 8], [4, 8], [5, 8], [2 ** 40, 8], [0, 8])
+    expect(kernel.reply(kernel.send(code, 6, body))?.body.toString('hex')).toBe('1032547600000000')
+    expect(seen).toEqual([{ node: 6, handle: 1, offset: 2 ** 33 }, { node: 2 ** 52, handle: 4, offset: 5 }, 0x7fff_f000])
+  })
+
+  test('OPEN and WRITE say whether set-id bits are to go', () => {
+    const seen: unknown[] = []
+    const kernel = wire(
+      {
+        ...base,
+        open: (_caller, _node, flags, dropSetIds) => {
+          seen.push(flags, dropSetIds)
+          return { handle: 1 }
+        },
+        write: (_caller, _node, _handle, offset, data, fromPageCache, dropSetIds) => {
+          seen.push(offset, Buffer.from(data).toString(), fromPageCache, dropSetIds)
+          return data.length
+        },
+      },
+      { readOnly: false },
+    )
+    kernel.send(14, 6, fields([0o1001, 4], [1, 4]))
+    kernel.send(14, 6, fields([1, 4], [0, 4]))
+    const write = fields([1, 8], [7, 8], [3, 4], [4, 4], [0, 8], [0, 8], Buffer.from('abc'))
+    expect(kernel.reply(kernel.send(16, 6, write))?.body.toString('hex')).toBe('0300000000000000')
+    expect(seen).toEqual([0o1001, true, 1, false, 7, 'abc', false, true])
+  })
+})

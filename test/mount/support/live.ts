@@ -84,6 +84,9 @@ export interface ServeOptions {
   readonly broken?: readonly string[]
   readonly startNs?: string
   readonly mountPoint?: string
+  readonly spool?: string
+  readonly sources?: readonly string[]
+  readonly xattrs?: 'refuse' | 'stage'
   readonly env?: NodeJS.ProcessEnv
   /** Serve as the user nobody, with a /dev/fuse that everybody may open (in a mount namespace of its own). */
   readonly asNobody?: boolean
@@ -98,7 +101,10 @@ export function liveMounts(): (options: ServeOptions) => Promise<LiveMount> {
     place = mkdtempSync(join(tmpdir(), 'kura-live-'))
     execFileSync('chmod', ['755', place])
     const input = join(repositoryRoot, 'test/mount/support/serve.ts')
-    execFileSync('npx', ['rolldown', input, '-d', built, '--platform', 'node'], { cwd: repositoryRoot, stdio: 'ignore' })
+    execFileSync('npx', ['rolldown', input, '-d', built, '--platform', 'node', '--external', 'ssh2'], {
+      cwd: repositoryRoot,
+      stdio: 'ignore',
+    })
   })
   afterEach(() => {
     for (const mount of started.splice(0)) {

@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline'
 import { mountSnapshots, type SnapshotMountRequest, unmountAt } from '#mount/daemon.ts'
 import { openFolder } from '../../support/open-fixture.ts'
 import { FolderRepository } from './folder-repository.ts'
+import { RecordingControl } from './recording-control.ts'
 
 /** Serves one mount in a process of its own, so that tests may use the mount without waiting for themselves. Commands come as lines of
  *  JSON on stdin; events leave as lines of JSON on stdout. */
@@ -18,10 +19,28 @@ interface Orders {
   /** File names whose content cannot be read. */
   readonly broken?: readonly string[]
   readonly startNs?: string
+  /** Folder of the spools: a writable mount. */
+  readonly spool?: string
+  readonly sources?: readonly string[]
+  readonly xattrs?: 'refuse' | 'stage'
 }
 
 const say = (event: string, more: object = {}): void => void process.stdout.write(`${JSON.stringify({ event, ...more })}\n`)
 const orders = JSON.parse(process.argv[2] ?? '{}') as Orders
+
+function writablePart(spoolDirectory: string): NonNullable<SnapshotMountRequest['writable']> {
+  return {
+    sources: orders.sources ?? ['user@host:/src/tree'],
+    repositoryId: 'test',
+    spoolDirectory,
+    spoolLimitBytes: 2 ** 33,
+    spoolReserveBytes: 1 << 20,
+    xattrs: orders.xattrs ?? 'refuse',
+    takeOver: false,
+    controlOf: () => new RecordingControl(say),
+  }
+}
+
 const abort = new AbortController()
 process.on('SIGINT', () => abort.abort())
 process.on('SIGTERM', () => abort.abort())
@@ -42,6 +61,7 @@ try {
     mountPoint: orders.mountPoint,
     driver: orders.driver,
     options: { ...orders.options, ...(orders.trace && { trace: (line: string) => say('trace', { line }) }) },
+    ...(orders.spool !== undefined && { writable: writablePart(orders.spool) }),
     signal: abort.signal,
     warn: (line) => say('warn', { line }),
   })

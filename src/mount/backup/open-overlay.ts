@@ -1,0 +1,125 @@
+import { createHash } from 'node:crypto'
+import { homedir } from 'node:os'
+import { basename, join } from 'node:path'
+import { UsageError } from '#base/errors.ts'
+import type { Repository } from '#repo/repository/repository.ts'
+import { listSnapshots } from '#snapshot/model/snapshots.ts'
+import type { SourceInfo } from '#snapshot/model/source.ts'
+import { formatSource, parseSource, sameSource } from '#snapshot/model/source-text.ts'
+import { readStoredDirectory } from '#snapshot/tree/repository-tree.ts'
+import { FileReader } from '../file-reader.ts'
+import { maxOverlays, overlayNode } from '../node-ranges.ts'
+import { SegmentCache } from '../segment-cache.ts'
+import { openStaging } from '../staging/open.ts'
+import type { LowerTree, Staging, StagingOptions } from '../staging/staging.ts'
+
+export interface BackupOptions {
+  /** `user@host:path` each; empty: `<user>@<host>:/backup`. */
+  readonly sources: readonly string[]
+  /** Identifies the repository: what was staged for one is never flushed into another. */
+  readonly repositoryId: string
+  /** Folder of the spools; each source has a folder of its own in it. Default: of the user's state (XDG base directories). */
+  readonly spoolDirectory?: string | undefined
+  readonly spoolLimitBytes: number
+  readonly spoolReserveBytes: number
+  readonly xattrs: StagingOptions['xattrs']
+  readonly takeOver: boolean
+  readonly timeoutMs: number
+  readonly maxCachedBytes: number
+  readonly warn: (line: string) => void
+}
+
+export interface OpenedOverlay {
+  /** Name below `backup/` where there are several. */
+  readonly name: string
+  readonly source: SourceInfo
+  readonly directory: string
+  readonly staging: Staging
+}
+
+const defaultPath = '/backup'
+
+/** Opens the overlays of a writable mount, each over the newest complete snapshot of its source. UsageError for a source named twice or two
+ *  of the same name; StagingError for one that is in use. All or none are open. */
+export async function openOverlays(repository: Repository, options: BackupOptions): Promise<OpenedOverlay[]> {
+  const { username: user, hostname: host } = repository.client
+  const texts = options.sources.length === 0 ? [`${user}@${host}:${defaultPath}`] : options.sources
+  const sources = texts.map((text) => parseSource(text, { user, host }))
+  refuseEqual(sources)
+  const lower = lowerTree(repository, options)
+  const opened: OpenedOverlay[] = []
+  try {
+    for (const [index, source] of sources.entries()) opened.push(await openOverlay(repository, source, index, options, lower))
+    return opened
+  } catch (error) {
+    for (const { staging } of opened) await staging.close()
+    throw error
+  }
+}
+
+const nameOf = (source: SourceInfo): string => basename(source.path) || source.host
+
+function refuseEqual(sources: readonly SourceInfo[]): void {
+  if (sources.length > maxOverlays) throw new UsageError(`At most ${maxOverlays} sources can be in one mount; give fewer --backup-source.`)
+  for (const [index, source] of sources.entries()) {
+    const other = sources.slice(0, index).find((s) => nameOf(s) === nameOf(source))
+    if (other === undefined) continue
+    const text = formatSource(source)
+    if (sameSource(other, source)) throw new UsageError(`${text} is given twice as --backup-source. Give it once.`)
+    throw new UsageError(`${formatSource(other)} and ${text} would both be backup/${nameOf(source)}. Mount them one by one.`)
+  }
+}
+
+async function openOverlay(
+  repository: Repository,
+  source: SourceInfo,
+  index: number,
+  options: BackupOptions,
+  lower: LowerTree,
+): Promise<OpenedOverlay> {
+  const all = await listSnapshots(repository, {
+    source,
+    onDamaged: (id) => options.warn(`snapshot ${id} cannot be read and is passed over.`),
+  })
+  const newest = all.findLast((s) => !s.incomplete && s.rootEntry?.type === 'd')
+  const root = newest?.rootEntry
+  const text = formatSource(source)
+  const directory = join(options.spoolDirectory ?? defaultSpoolDirectory(), spoolName(options.repositoryId, text))
+  const { spoolLimitBytes, spoolReserveBytes, xattrs, takeOver, warn, repositoryId } = options
+  const staging = await openStaging(
+    {
+      directory,
+      repositoryId,
+      source: text,
+      lower:
+        newest === undefined || root === undefined || root.objectId === ''
+          ? undefined
+          : { snapshotId: newest.id, rootObject: root.objectId, root },
+      xattrs,
+      spoolLimitBytes,
+      spoolReserveBytes,
+      owner: { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 },
+      takeOver,
+      firstNode: overlayNode(index),
+      nowNs: () => repository.clock.nowNs(),
+      warn,
+    },
+    lower,
+  )
+  return { name: nameOf(source), source, directory, staging }
+}
+
+function lowerTree(repository: Repository, { maxCachedBytes, timeoutMs }: BackupOptions): LowerTree {
+  const reader = new FileReader(repository.objects, new SegmentCache(maxCachedBytes, maxCachedBytes / 2), timeoutMs)
+  return {
+    readDirectory: async (id) => (await readStoredDirectory(repository, id)).entries,
+    read: (id, offset, size) => reader.read(id, offset, size),
+  }
+}
+
+/** What is staged is state, not cache: it must outlive the clearing of caches (XDG base directory specification). */
+const defaultSpoolDirectory = (): string => join(process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'kura', 'staging')
+
+/** A folder for each repository and source. */
+const spoolName = (repositoryId: string, source: string): string =>
+  createHash('sha256').update(`${repositoryId}\0${source}`).digest('hex').slice(0, 24)
