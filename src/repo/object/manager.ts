@@ -1,6 +1,7 @@
 import type { ContentStore } from '#repo/content/store.ts'
 import type { RepositoryFormat } from '#repo/format/repository-format.ts'
 import { prepareChunk } from './chunk-writer.ts'
+import { composeObject } from './compose.ts'
 import { concatenate } from './concatenate.ts'
 import { ObjectTooLargeError, UnknownSplitterError } from './errors.ts'
 import type { ObjectId, ObjectManager, ObjectWriterOptions } from './object.ts'
@@ -40,6 +41,7 @@ export function createObjectManager({ contents, format }: ObjectManagerOptions):
     },
     contentsOf: (id) => contentsOf(contents, id),
     isPresent: (id) => isObjectPresent(contents, id),
+    compose: (request) => composeObject(context, request),
     concatenate: (ids, metadataCompressor) => concatenate(context, ids, metadataCompressor),
   }
 }

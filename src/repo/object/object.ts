@@ -34,6 +34,32 @@ export interface ObjectWriter {
   abort(): void
 }
 
+/** [offset, offset + length) of a new object is [storedOffset, storedOffset + length) of a stored one. */
+export interface StoredRange {
+  readonly offset: number
+  readonly length: number
+  readonly objectId: ObjectId
+  readonly storedOffset: number
+}
+
+export interface ComposeRequest {
+  readonly sizeBytes: number
+  /** Not overlapping, in any order. */
+  readonly stored: readonly StoredRange[]
+  /** Objects longer than this are cut in parts of it (spec 07, 7.1.6); 0 = never. */
+  readonly partBytes?: number
+  readonly options: ObjectWriterOptions
+  /** Bytes of the new object, those of stored ranges included. */
+  read(into: Uint8Array, offset: number): number | Promise<number>
+  /** Told of bytes read. */
+  onRead?(bytes: number): void
+}
+
+export interface ComposedObject {
+  readonly objectId: ObjectId
+  readonly readBytes: number
+}
+
 export interface ObjectManager {
   createWriter(options: ObjectWriterOptions): ObjectWriter
   /** Whole objects at once, for small files and directories: one batch for hashing and sealing. Each must fit one content
@@ -47,5 +73,8 @@ export interface ObjectManager {
   contentsOf(id: ObjectId): Promise<ContentId[]>
   /** True when every content of the object can be counted on (ContentReader.isPresent). */
   isPresent(id: ObjectId): Promise<boolean>
+  /** An object made of ranges of stored ones and new bytes, read only where the stored chunks do not fit. Its ID is the one that writing
+   *  all bytes would give. */
+  compose(request: ComposeRequest): Promise<ComposedObject>
   concatenate(ids: readonly ObjectId[], metadataCompressor: string): Promise<ObjectId>
 }
