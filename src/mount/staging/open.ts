@@ -33,11 +33,12 @@ function openLocked(options: StagingOptions, lowerTree: LowerTree, files: SpoolF
   const spool = new Spool(files, directory, firstNode, options.spoolLimitBytes, options.spoolReserveBytes)
   const found = readFound(directory)
   let journal: Journal
+  let header = newHeader(options, tree.nextNode)
   let lower: Staging['lower']
   if (found === undefined) {
     const changes = firstChanges(options, root)
     for (const change of changes) tree.apply(change)
-    const made = createJournalFile(files, directory, newHeader(options, tree.nextNode), [changes], 0)
+    const made = createJournalFile(files, directory, header, [changes], 0)
     journal = new Journal(files, directory, made.fd, made.end, made.sequence)
     lower = options.lower
     const node = tree.get(root)
@@ -51,6 +52,7 @@ function openLocked(options: StagingOptions, lowerTree: LowerTree, files: SpoolF
         `the journal ${journalPath(directory)} is damaged at its head; nothing was changed. Move the folder away and keep it`,
       )
     checkHeader(read.header, options)
+    header = { ...header, lower: read.header.lower, lastFlushId: read.header.lastFlushId }
     if (read.goodBytes < read.totalBytes) keepTail(options, read.isDamaged, read.totalBytes - read.goodBytes)
     const fd = files.open(journalPath(directory), false)
     files.truncate(fd, read.goodBytes)
@@ -58,7 +60,7 @@ function openLocked(options: StagingOptions, lowerTree: LowerTree, files: SpoolF
     lower = read.header.lower as Staging['lower']
     recount(tree, spool, read.sequence)
   }
-  return new Overlay({ tree, journal, spool, lowerTree, options, lower, release })
+  return new Overlay({ tree, journal, spool, lowerTree, options, lower, release, header })
 }
 
 function readFound(directory: string): Buffer | undefined {

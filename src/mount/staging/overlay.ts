@@ -1,12 +1,14 @@
 import { fileKind } from '#fuse/abi.ts'
-import { errno, FuseError } from '#fuse/errno.ts'
+import { errno } from '#fuse/errno.ts'
 import type { AttributesChange, ByteName, Reply } from '#fuse/operations.ts'
 import type { ObjectId } from '#repo/object/object.ts'
+import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import type { MutableAttributes } from '../table.ts'
 import type { NodeFacts } from './changes.ts'
 import { readContent, seekContent } from './content.ts'
 import { lowerRange, part, type Range, slice, spoolRange, zeroRange } from './extents.ts'
-import type { Journal } from './journal.ts'
+import { type FrozenState, freezeTree, standOn, tableRecords } from './freeze.ts'
+import type { Journal, JournalHeader } from './journal.ts'
 import { StagingNames } from './names.ts'
 import type { StagingNode } from './node.ts'
 import type { Spool } from './spool.ts'
@@ -25,16 +27,18 @@ export interface OverlayParts {
   readonly options: StagingOptions
   readonly lower: Staging['lower']
   readonly release: () => void
+  readonly header: JournalHeader
 }
 
 /** The overlay in use. See `Staging`. */
 export class Overlay implements Staging {
   readonly root: number
-  readonly lower: Staging['lower']
+  lower: Staging['lower']
   onChange: (() => void) | undefined
   private readonly names: StagingNames
   private readonly unsynced = new Set<StagingNode>()
   private openWriters = 0
+  private lastFlushId: string
   private firstChangeMs: number | undefined
   private lastChangeMs: number | undefined
   private timer: NodeJS.Timeout | undefined
@@ -43,6 +47,7 @@ export class Overlay implements Staging {
     const { tree, journal, spool } = parts
     this.root = tree.root
     this.lower = parts.lower
+    this.lastFlushId = parts.header.lastFlushId
     this.names = new StagingNames(tree, journal, spool, this.now, (node) => this.syncContent(node))
     tree.onGone = (node) => {
       this.unsynced.delete(node)
@@ -197,14 +202,10 @@ export class Overlay implements Staging {
 
   /** An emptied file goes on in a new spool file; the old one stays until the journal says on disk that it is not needed. */
   private leaveSpoolFile(node: StagingNode): void {
-    if (!this.unsynced.has(node) && node.generation === 0 && !this.hasSpoolFile(node)) return
+    if (!this.unsynced.has(node) && node.generation === 0 && !this.parts.spool.isOpen(node.id, 0)) return
     this.parts.spool.doom(node.id, node.generation++)
     node.unsynced = false
     this.unsynced.delete(node)
-  }
-
-  private hasSpoolFile(node: StagingNode): boolean {
-    return this.parts.spool.isOpen(node.id, node.generation)
   }
 
   write(id: number, offset: number, data: Uint8Array, dropSetIds: boolean): Reply<void> {
@@ -331,6 +332,8 @@ export class Overlay implements Staging {
   async syncAll(): Promise<void> {
     for (const node of [...this.unsynced]) await this.syncContent(node)
     await this.syncJournal()
+    const { tree, journal } = this.parts
+    if (journal.needsCheckpoint) await this.checkpoint(journal, tree)
   }
 
   private async syncJournal(): Promise<void> {
@@ -356,7 +359,49 @@ export class Overlay implements Staging {
   }
 
   freeze(): FlushPoint {
-    throw new FuseError(errno.EOPNOTSUPP, 'the staging area cannot be flushed by this version')
+    const { tree, spool, lowerTree } = this.parts
+    const states = new Map<StagingNode, FrozenState>()
+    let droppedXattrs = 0
+    for (const node of tree.counted) droppedXattrs += node.xattrs?.size ?? 0
+    spool.isHeld = true
+    const root = freezeTree(tree, spool, lowerTree, states) as FlushPoint['root']
+    return {
+      root,
+      droppedXattrs,
+      commit: (result) => this.commit(states, result),
+      abandon: () => {
+        spool.isHeld = false
+      },
+    }
+  }
+
+  private checkpoint(journal: Journal, tree: StagingTree): Promise<void> {
+    const header = { ...this.parts.header, lower: this.lower, lastFlushId: this.lastFlushId, nextNode: tree.nextNode }
+    return journal.checkpoint(header, tableRecords(tree))
+  }
+
+  private async commit(states: ReadonlyMap<StagingNode, FrozenState>, result: Parameters<FlushPoint['commit']>[0]): Promise<void> {
+    const { tree, spool, journal } = this.parts
+    await this.syncAll()
+    for (const [node, state] of states) {
+      const entry = result.objects.get(node.id)
+      if (entry !== undefined) standOn(tree, node, state, entry)
+      else if (node.id === tree.root) standOn(tree, node, state, { objectId: result.rootObject } as DirectoryEntry)
+      else if (node.facts === state.facts) {
+        tree.uncount(node)
+        node.isLeftOut = true
+      }
+      const inUse = new Set(node.ranges?.map((range) => (range.source === 'spool' ? range.generation : -1)))
+      if (state.ranges !== undefined) for (let g = 0; g <= state.generation; g++) if (!inUse.has(g)) spool.doom(node.id, g)
+    }
+    this.lower = { snapshotId: result.snapshotId, rootObject: result.rootObject }
+    this.lastFlushId = result.snapshotId
+    await this.checkpoint(journal, tree)
+    spool.isHeld = false
+    spool.remove(spool.takeDoomed())
+    spool.usedBytes = tree.dirtyBytes
+    this.firstChangeMs = tree.counted.size === 0 ? undefined : this.lastChangeMs
+    if (tree.counted.size === 0) this.lastChangeMs = undefined
   }
 
   async close(): Promise<void> {

@@ -90,8 +90,11 @@ export class Spool {
     this.doomed.push(this.pathOf(node, generation))
   }
 
+  /** A flush point reads them: nothing is removed. */
+  isHeld = false
+
   takeDoomed(): string[] {
-    return this.doomed.splice(0)
+    return this.isHeld ? [] : this.doomed.splice(0)
   }
 
   remove(paths: readonly string[]): void {

@@ -296,6 +296,7 @@ export class StagingTree {
         node.facts = change.facts
         return
       case 'base':
+        if (node.isDirectory && node.base === change.objectId) return // its listing may be an older one
         node.base = node.view = change.objectId
         node.baseBytes = change.sizeBytes
         if (!node.isDirectory) node.sizeBytes = change.sizeBytes

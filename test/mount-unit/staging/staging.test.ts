@@ -133,6 +133,26 @@ describe('the staging area', () => {
     await expect(openStaging(options(), lowerTree)).rejects.toThrow('in use by process')
   })
 
+  it('freezes one moment, and stands on the snapshot that was made of it', async () => {
+    const f = await staging.make(staging.root, 'f', 0o100600, owner)
+    await staging.write(f, 0, Buffer.from('before'), false)
+    const point = staging.freeze()
+    await staging.write(f, 0, Buffer.from('AF'), false)
+    const frozen = [...point.root.changes()].find(([name]) => name === 'f')?.[1]
+    if (frozen === undefined || !('kind' in frozen) || frozen.kind !== 'file') throw new Error('f is not in the flush point')
+    expect(Buffer.from(await frozen.read(0, 99)).toString()).toBe('before')
+    directories.knew = [...(directories.kroot as DirectoryEntry[]), entry('f', 'f', 'ff', 6)]
+    objects.ff = 'before'
+    const made = new Map([[f, entry('f', 'f', 'ff', 6)]])
+    await point.commit({ snapshotId: 's2', rootObject: 'knew' as ObjectId, objects: made })
+    expect(Buffer.from(await staging.read(f, 0, 99)).toString()).toBe('AFfore')
+    expect(staging.usage().dirtyBytes).toBe(2)
+    const before = await walk(staging)
+    await reopen()
+    expect(await walk(staging)).toEqual(before)
+    expect(staging.lower?.snapshotId).toBe('s2')
+  })
+
   it('is, after the journal was cut at any byte, a state that it had been in', async () => {
     const root = staging.root
     const states = [JSON.stringify(await walk(staging))]
