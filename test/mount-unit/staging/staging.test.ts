@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { discardStaging, inspectStaging, listStagings } from '#mount/staging/inspect.ts'
 import { openStaging } from '#mount/staging/open.ts'
 import type { LowerTree, Staging, StagingOptions } from '#mount/staging/staging.ts'
 import { emptyAttributes } from '#mount/table.ts'
@@ -127,6 +128,16 @@ describe('the staging area', () => {
     expect(await errnoOfCall(() => staging.write(f, 1 << 20, Buffer.alloc(1), false))).toBe(28)
     await staging.unlink(staging.root, 'f')
     await staging.make(staging.root, 'g', 0o100600, owner)
+  })
+
+  it('can be looked at and discarded without a mount, but not discarded under one', async () => {
+    await staging.write((await staging.lookup(staging.root, 'a')) as number, 0, Buffer.from('xyz'), false)
+    expect(() => discardStaging(folder)).toThrow('in use')
+    await staging.close()
+    expect(inspectStaging(folder)).toMatchObject({ source: 'u@h:/p', lowerSnapshotId: 's', dirtyBytes: 3, unreadableBytes: 0 })
+    expect(listStagings(join(folder, '..'))).toContain(folder)
+    discardStaging(folder)
+    expect(listStagings(join(folder, '..'))).not.toContain(folder)
   })
 
   it('is refused to a second process', async () => {

@@ -1,0 +1,55 @@
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { journalPath, readJournal } from './journal.ts'
+import { lockStaging, StagingError } from './lock.ts'
+import { StagingTree } from './tree.ts'
+
+export interface StagingReport {
+  readonly directory: string
+  readonly source: string
+  readonly repositoryId: string
+  readonly lowerSnapshotId: string | undefined
+  readonly lastFlushId: string
+  readonly dirtyNodes: number
+  readonly dirtyBytes: number
+  /** Bytes behind the last record that could be read; 0 = all is well. */
+  readonly unreadableBytes: number
+}
+
+/** Looks at a staging area without changing it. StagingError when its journal cannot be read. */
+export function inspectStaging(directory: string): StagingReport {
+  const none = (): never => {
+    throw new StagingError('the lower tree is not looked at')
+  }
+  const tree = new StagingTree(0, 1, { readDirectory: none, read: none })
+  const read = readJournal(readFileSync(journalPath(directory)), (changes) => {
+    for (const change of changes) tree.apply(change)
+  })
+  if (read === undefined) throw new StagingError(`the journal in ${directory} is damaged at its head; nothing was changed`)
+  const { header, goodBytes, totalBytes } = read
+  return {
+    directory,
+    source: header.source,
+    repositoryId: header.repositoryId,
+    lowerSnapshotId: header.lower?.snapshotId,
+    lastFlushId: header.lastFlushId,
+    dirtyNodes: tree.counted.size,
+    dirtyBytes: tree.dirtyBytes,
+    unreadableBytes: totalBytes - goodBytes,
+  }
+}
+
+/** Folders of staging areas directly below a base folder. */
+export function listStagings(base: string): string[] {
+  if (!existsSync(base)) return []
+  return readdirSync(base)
+    .map((name) => join(base, name))
+    .filter((directory) => existsSync(journalPath(directory)))
+}
+
+/** Removes a staging area with all that is not in a snapshot. StagingError while it is mounted. */
+export function discardStaging(directory: string): void {
+  if (!existsSync(journalPath(directory))) throw new StagingError(`${directory} is no staging area`)
+  lockStaging(directory)
+  rmSync(directory, { recursive: true })
+}
