@@ -1,6 +1,6 @@
 import { mkdtemp, rmdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { messageOf, UsageError } from '#base/errors.ts'
 import { MountBusyError, MountError } from '#fuse/errors.ts'
 import { isRoot } from '#fuse/mount-linux.ts'
@@ -11,7 +11,7 @@ import { resolveTree } from '#snapshot/model/object-path.ts'
 import { parseSource } from '#snapshot/model/source-text.ts'
 import { readStoredDirectory } from '#snapshot/tree/repository-tree.ts'
 import { SnapshotOperations } from './adapter.ts'
-import { type BackupOptions, type OpenedOverlay, openOverlays } from './backup/open-overlay.ts'
+import { type BackupOptions, defaultSpoolDirectory, type OpenedOverlay, openOverlays } from './backup/open-overlay.ts'
 import { BackupOperations } from './backup/operations.ts'
 import type { Control } from './control.ts'
 import { mountPointPath, removeDeadMount } from './dead-mount.ts'
@@ -94,6 +94,7 @@ export async function mountSnapshots(request: SnapshotMountRequest): Promise<Sna
   const isTemporary = request.mountPoint === '*'
   const mountPoint = isTemporary ? await mkdtemp(join(tmpdir(), 'kura-mount-')) : await mountPointPath(request.mountPoint)
   refuseOwnStorage(request.repository, mountPoint)
+  refuseOwnSpool(request.writable, mountPoint)
   if (await removeDeadMount(mountPoint)) warn(`${mountPoint}: removed a mount whose process had ended.`)
 
   let mount: FuseMount | undefined
@@ -112,7 +113,7 @@ export async function mountSnapshots(request: SnapshotMountRequest): Promise<Sna
     readOnly: overlays === undefined,
     allowOther,
     defaultPermissions: allowOther || overlays !== undefined,
-    allowNonEmpty: options.allowNonEmpty ?? false,
+    allowNonEmpty: overlays === undefined && (options.allowNonEmpty ?? false),
     trace: options.trace,
     report: reporter(warn),
   })
@@ -159,6 +160,14 @@ function refuseOwnStorage(repository: Repository, mountPoint: string): void {
   for (const path of [storagePath, repository.cacheDirectory])
     if (path !== undefined && `${path}/`.startsWith(`${mountPoint}/`))
       throw new MountError(`Cannot mount on ${mountPoint}: ${path}, which the mount reads from, is in it. Choose another directory.`)
+}
+
+/** A spool on the mount itself would be written through itself. */
+function refuseOwnSpool(writable: WritablePart | undefined, mountPoint: string): void {
+  if (writable === undefined) return
+  const spool = resolve(writable.spoolDirectory ?? defaultSpoolDirectory())
+  if (`${spool}/`.startsWith(`${mountPoint}/`))
+    throw new MountError(`Cannot mount on ${mountPoint}: the spool ${spool} is in it. Choose another directory for one of them.`)
 }
 
 function unmountOnAbort(mount: FuseMount, signal: AbortSignal | undefined, mountPoint: string, warn: (line: string) => void): void {

@@ -100,6 +100,16 @@ END`
     )
   })
 
+  test('two mounts of one source, a spool in the mount, and a folder that is not empty are refused', async () => {
+    await mounted('twice')
+    await expect(mounted('twice')).rejects.toThrow(/in use|another/)
+    const full = mkdtempSync(join(place, 'full-'))
+    writeFileSync(join(full, 'x'), '')
+    await expect(mounted('full', { mountPoint: full, options: { allowNonEmpty: true } })).rejects.toThrow('not empty')
+    const inside = mkdtempSync(join(place, 'inside-'))
+    await expect(mounted('', { mountPoint: inside, spool: join(inside, 'spool') })).rejects.toThrow('is in it')
+  })
+
   test('O_TMPFILE, exchange, no-replace, holes and open files without a name', async () => {
     const mount = await mounted('special')
     const script = `python3 - <<'END'

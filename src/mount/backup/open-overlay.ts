@@ -118,7 +118,8 @@ function lowerTree(repository: Repository, { maxCachedBytes, timeoutMs }: Backup
 }
 
 /** What is staged is state, not cache: it must outlive the clearing of caches (XDG base directory specification). */
-const defaultSpoolDirectory = (): string => join(process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'kura', 'staging')
+export const defaultSpoolDirectory = (): string =>
+  join(process.env['XDG_STATE_HOME'] || join(homedir(), '.local', 'state'), 'kura', 'staging')
 
 /** A folder for each repository and source. */
 const spoolName = (repositoryId: string, source: string): string =>
