@@ -312,10 +312,11 @@ export class Overlay implements Staging {
   }
 
   private async syncContent(node: StagingNode): Promise<void> {
-    if (!node.unsynced) return
+    if (!this.unsynced.has(node)) return // it stays in the set until its bytes are on disk
     node.unsynced = false
     try {
-      await this.parts.spool.sync(node.id, node.generation)
+      const used = new Set(node.extents.map((range) => (range.source === 'spool' ? range.generation : node.generation)))
+      for (const generation of used) await this.parts.spool.sync(node.id, generation)
       if (!node.unsynced) this.unsynced.delete(node)
     } catch (error) {
       node.unsynced = true
