@@ -1,0 +1,242 @@
+import { Limiter, mapLimited } from '#base/limit.ts'
+import type { ByteName } from '#fuse/operations.ts'
+import type { ObjectId } from '#repo/object/object.ts'
+import type { Repository } from '#repo/repository/repository.ts'
+import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
+import { encodeDirectory } from '#snapshot/model/directory-json.ts'
+import { compressorFor, metadataCompressorOf } from '#snapshot/policy/compressor-choice.ts'
+import type { PolicyTree } from '#snapshot/policy/policy.ts'
+import { type IgnoreContext, outermostContext, whyHidden } from '#snapshot/tree/ignore-rules.ts'
+import { readStoredDirectory } from '#snapshot/tree/repository-tree.ts'
+import { newCounters, type UploadCounters } from '#snapshot/upload/context.ts'
+import { directoryObjectOptions, symlinkObjectOptions } from '#snapshot/upload/entry-options.ts'
+import { ObjectBatcher } from '#snapshot/upload/object-batch.ts'
+import { SummaryBuilder } from '#snapshot/upload/summary.ts'
+import type { StagedNode } from '../staging/staging.ts'
+import { enterFrozenDirectory, hasRules } from './frozen-rules.ts'
+import { type FrozenDirectory, type FrozenFile, type Member, readFully } from './members.ts'
+import { isRubbish } from './rubbish.ts'
+
+export interface TreeRequest {
+  readonly repository: Repository
+  readonly root: FrozenDirectory
+  /** Base name of the source; '/' for the root of a file system. */
+  readonly rootName: string
+  readonly policyTree: PolicyTree
+  /** The rules have changed since the lower snapshot was made: what lies unchanged below must pass them again. */
+  readonly refilter: boolean
+  readonly keepRubbish: boolean
+  /** Throws to stop. */
+  readonly check: () => void
+  readonly onFile?: (path: string, sizeBytes: number) => void
+}
+
+export interface WrittenTree {
+  readonly rootEntry: DirectoryEntry
+  /** Stored entry of each changed node that is in the tree. */
+  readonly objects: ReadonlyMap<StagedNode, DirectoryEntry>
+  readonly counters: UploadCounters
+  readonly droppedSpecial: number
+  readonly droppedLinks: number
+  /** Paths of files that were open for writing. */
+  readonly written: readonly string[]
+}
+
+interface Place {
+  readonly relative: string
+  readonly policy: PolicyTree
+  readonly parentRules: IgnoreContext
+  readonly refilter: boolean
+}
+
+const smallFileBytes = 1 << 20
+const membersInFlight = 128
+
+/** Writes the objects of a frozen tree that are not there yet: changed files and the directories above them. What lies unchanged below
+ *  is taken over by its entry. The result is what an upload of the same tree gives. Source: spec 08, 4.8; spec 07, 7.1.7. */
+export const writeTree = (request: TreeRequest): Promise<WrittenTree> => new TreeWriter(request).run()
+
+class TreeWriter {
+  readonly #batcher: ObjectBatcher
+  readonly #objects = new Map<StagedNode, DirectoryEntry>()
+  readonly #counters = newCounters()
+  readonly #files = new Map<StagedNode, Promise<{ objectId: ObjectId; sizeBytes: number }>>()
+  readonly #large = new Limiter(4)
+  readonly #small = new Limiter(64)
+  readonly #written: string[] = []
+  #special = 0
+  #links = 0
+
+  constructor(readonly request: TreeRequest) {
+    this.#batcher = new ObjectBatcher(request.repository.objects)
+  }
+
+  async run(): Promise<WrittenTree> {
+    const { root, rootName, policyTree, refilter } = this.request
+    const place = { relative: '', policy: policyTree, parentRules: outermostContext, refilter }
+    const rootEntry = await this.#directory({ name: rootName, node: root }, place)
+    return {
+      rootEntry,
+      objects: this.#objects,
+      counters: this.#counters,
+      droppedSpecial: this.#special,
+      droppedLinks: this.#links,
+      written: this.#written,
+    }
+  }
+
+  async #directory(member: Member, place: Place): Promise<DirectoryEntry> {
+    this.request.check()
+    const { repository } = this.request
+    const node = member.node as FrozenDirectory | undefined
+    const lower = node ? node.lower : (member.stored?.objectId as ObjectId)
+    if (node && !node.changed && lower !== undefined && !place.refilter) {
+      const { summary } = await readStoredDirectory(repository, lower)
+      if (summary) return this.#taken({ ...attributesOf(member), objectId: lower, summary }, node.node)
+    }
+    const members = await this.#members(node, lower)
+    const rules = await enterFrozenDirectory(repository, place, members, () => {
+      this.#counters.excludedDirectoryCount++
+    })
+    const changedNames = new Set(node ? [...node.changes()].map(([name]) => textOf(name)) : [])
+    const refilter = place.refilter || rules.context.dotFiles.some((name) => changedNames.has(name))
+    const kept = rules.isCache ? [] : members
+    const entries = await mapLimited(kept, membersInFlight, (m) => this.#member(m, { ...place, parentRules: rules.context, refilter }))
+    const present = entries.filter((e) => e !== undefined)
+    const own = attributesOf(member)
+    const summaries = new SummaryBuilder()
+    for (const entry of present) summaries.add(entry)
+    const summary = summaries.build(own.modifiedNs, undefined)
+    const options = directoryObjectOptions(metadataCompressorOf(place.policy.effective))
+    const objectId = await this.#batcher.add(encodeDirectory(present, summary), options)
+    const entry: DirectoryEntry = { ...own, objectId, summary }
+    if (node) this.#objects.set(node.node, entry)
+    this.#counters.directoryCount++
+    return entry
+  }
+
+  /** All names of a directory as they are now. */
+  async #members(node: FrozenDirectory | undefined, lower: ObjectId | undefined): Promise<Member[]> {
+    const changes = new Map(node ? [...node.changes()].map(([name, to]) => [textOf(name), to] as const) : [])
+    const stored = lower === undefined ? [] : (await readStoredDirectory(this.request.repository, lower)).entries
+    const members: Member[] = stored.filter((e) => !changes.has(e.name)).map((e) => ({ name: e.name, stored: e }))
+    for (const [name, to] of changes) {
+      if (to === undefined) continue
+      members.push('kind' in to ? { name, node: to } : { name, stored: { ...to, name } })
+    }
+    return members
+  }
+
+  async #member(member: Member, above: Place): Promise<DirectoryEntry | undefined> {
+    const { name, node, stored } = member
+    const relative = above.relative === '' ? name : `${above.relative}/${name}`
+    const isDirectory = (node?.kind ?? (stored?.type === 'd' ? 'directory' : '')) === 'directory'
+    const sizeBytes =
+      node?.kind === 'file' ? node.sizeBytes : node?.kind === 'link' ? node.target.length : isDirectory ? 0 : (stored?.sizeBytes ?? 0)
+    const hidden = whyHidden(above.parentRules, `/${relative}`, { isDirectory, sizeBytes, device: 0 }, 0)
+    if (hidden !== undefined) {
+      if (hidden === 'rule') this.#excluded(isDirectory, sizeBytes)
+      return undefined
+    }
+    if (node && !this.request.keepRubbish && isRubbish(name, node.kind === 'file' && node.isBeingWritten)) {
+      this.#excluded(isDirectory, sizeBytes)
+      return undefined
+    }
+    const place: Place = { relative, policy: above.policy.child(name), parentRules: above.parentRules, refilter: above.refilter }
+    if (stored && (!isDirectory || !above.refilter)) return this.#taken(stored, undefined)
+    if (isDirectory) {
+      // An unchanged folder in a new place may meet rules that name its path.
+      const isMoved = node?.kind === 'directory' && node.lower !== undefined
+      return this.#directory(member, { ...place, refilter: place.refilter || (isMoved && !node.changed && hasRules(above.parentRules)) })
+    }
+    if (node?.kind === 'file') return this.#file(member, node, place)
+    if (node?.kind === 'link') return this.#link(member, node.target, place)
+    this.#special++
+    return undefined
+  }
+
+  async #file(member: Member, node: FrozenFile, place: Place): Promise<DirectoryEntry> {
+    if (node.isBeingWritten) this.#written.push(place.relative)
+    let storing = this.#files.get(node.node)
+    if (storing) this.#links++
+    else {
+      storing = this.#store(member.name, node, place)
+      this.#files.set(node.node, storing)
+    }
+    const entry: DirectoryEntry = { ...attributesOf(member), ...(await storing) }
+    this.#objects.set(node.node, entry)
+    return entry
+  }
+
+  async #store(name: string, node: FrozenFile, place: Place): Promise<{ objectId: ObjectId; sizeBytes: number }> {
+    const { sizeBytes } = node
+    const { effective } = place.policy
+    const options = {
+      prefix: '',
+      compressor: compressorFor(effective.compression, name, sizeBytes),
+      metadataCompressor: metadataCompressorOf(effective),
+      splitter: effective.splitter.algorithm ?? '',
+    }
+    const partBytes = effective.upload.parallelUploadAboveSize ?? 0
+    const stored = node.extents.flatMap((e) =>
+      e.source === 'lower' && e.objectId !== undefined
+        ? [{ offset: e.offset, length: e.length, objectId: e.objectId, storedOffset: e.lowerOffset ?? 0 }]
+        : [],
+    )
+    const isSmall = sizeBytes < smallFileBytes && stored.length === 0 && !(partBytes > 0 && sizeBytes > partBytes)
+    this.#counters.nonCachedFileCount++
+    this.#counters.fileCount++
+    this.#counters.totalBytes += sizeBytes
+    const objectId = isSmall
+      ? await this.#small.run(async () => {
+          this.request.check()
+          return this.#batcher.add(await readFully(node, 0, sizeBytes), options)
+        })
+      : await this.#large.run(async () => {
+          const read = async (into: Uint8Array, offset: number) => {
+            this.request.check()
+            const bytes = await node.read(offset, into.length)
+            into.set(bytes)
+            return bytes.length
+          }
+          return (await this.request.repository.objects.compose({ sizeBytes, stored, partBytes, options, read })).objectId
+        })
+    this.request.onFile?.(place.relative, sizeBytes)
+    return { objectId, sizeBytes }
+  }
+
+  async #link(member: Member, target: Uint8Array, place: Place): Promise<DirectoryEntry> {
+    const objectId = await this.#batcher.add(target, symlinkObjectOptions(metadataCompressorOf(place.policy.effective)))
+    const entry: DirectoryEntry = { ...attributesOf(member), objectId, sizeBytes: target.length }
+    if (member.node) this.#objects.set(member.node.node, entry)
+    return entry
+  }
+
+  /** Something unchanged, with all that is below it. */
+  #taken(entry: DirectoryEntry, node: StagedNode | undefined): DirectoryEntry {
+    const { summary } = entry
+    this.#counters.totalBytes += summary?.totalBytes ?? entry.sizeBytes
+    this.#counters.cachedFileCount += summary ? summary.fileCount + summary.symlinkCount : 1
+    this.#counters.directoryCount += summary?.directoryCount ?? 0
+    if (node !== undefined) this.#objects.set(node, entry)
+    return entry
+  }
+
+  #excluded(isDirectory: boolean, sizeBytes: number): void {
+    if (isDirectory) this.#counters.excludedDirectoryCount++
+    else {
+      this.#counters.excludedFileCount++
+      this.#counters.excludedBytes += sizeBytes
+    }
+  }
+}
+
+const textOf = (name: ByteName): string => Buffer.from(name, 'latin1').toString()
+
+const types = { directory: 'd', file: 'f', link: 's', special: '' } as const
+
+function attributesOf({ name, node, stored }: Member): DirectoryEntry {
+  if (!node) return { ...(stored as DirectoryEntry), name }
+  const { mode, uid, gid, modifiedNs } = node.attributes
+  return { name, type: types[node.kind], mode: mode & 0o7777, sizeBytes: 0, modifiedNs, uid, gid, objectId: '' }
+}
