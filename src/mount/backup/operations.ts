@@ -21,6 +21,7 @@ import { Listings } from './listings.ts'
 /** We are the only writer, and all changes pass the kernel (spec 08, 3.8). */
 const cacheSeconds = 60
 const blockBytes = 4096
+const maxNameBytes = 255
 /** Nodes that statfs says are left; nothing limits them but memory. */
 const nodeLimit = 2 ** 30
 /** open(2) flags (asm-generic/fcntl.h, the same on x86-64 and arm64). */
@@ -57,6 +58,7 @@ export class BackupOperations implements FuseOperations {
   }
 
   lookup(_caller: Caller, parent: number, name: ByteName): Reply<Entry> {
+    if (name.length > maxNameBytes) throw new FuseError(errno.ENAMETOOLONG)
     return after(this.staging.lookup(parent, name), (node) => (node === undefined ? negativeEntry : this.known(node)))
   }
 
@@ -208,7 +210,7 @@ export class BackupOperations implements FuseOperations {
     const blocks = Math.floor(spoolLimitBytes / blockBytes)
     const left = Math.max(0, Math.floor((spoolLimitBytes - spoolUsedBytes) / blockBytes))
     const freeFiles = Math.max(0, nodeLimit - dirtyNodes)
-    return { blocks, freeBlocks: left, availableBlocks: left, files: nodeLimit, freeFiles, blockBytes, nameBytes: 255 }
+    return { blocks, freeBlocks: left, availableBlocks: left, files: nodeLimit, freeFiles, blockBytes, nameBytes: maxNameBytes }
   }
 
   getxattr(_caller: Caller, node: number, name: ByteName): Uint8Array {

@@ -101,7 +101,7 @@ export function liveMounts(): (options: ServeOptions) => Promise<LiveMount> {
     place = mkdtempSync(join(tmpdir(), 'kura-live-'))
     execFileSync('chmod', ['755', place])
     const input = join(repositoryRoot, 'test/mount/support/serve.ts')
-    execFileSync('npx', ['rolldown', input, '-d', built, '--platform', 'node', '--external', 'ssh2'], {
+    execFileSync('npx', ['rolldown', input, '-d', built, '--platform', 'node', '--external', 'ssh2', '--external', 'cpu-features'], {
       cwd: repositoryRoot,
       stdio: 'ignore',
     })
