@@ -68,6 +68,8 @@ const texts: Readonly<Record<string, string>> = {
   filter: 'Only those with these labels (key:value)',
   flat: 'No sharding: all blobs in one folder',
   'flush-files': 'Make each file durable at once',
+  'force-disable-actions': 'Run no actions this time',
+  'force-enable-actions': 'Run actions this time',
   'force-hash': 'Share of unchanged files that are read all the same, percent',
   'format-block-key-derivation-algorithm': 'Derivation of the key from the password',
   'format-version': 'Format version',

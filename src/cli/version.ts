@@ -1,10 +1,12 @@
 declare const KURA_VERSION: string | undefined
 declare const KURA_BUILD: string | undefined
 
+/** Version alone, as actions are given it. */
+export const programVersion = typeof KURA_VERSION === 'string' ? KURA_VERSION : 'v0-unofficial'
+
 /** `‹version› build: ‹build info› from: ‹GitHub repository›`; the last part is empty, as in unofficial builds.
  *  Source: spec 06, 2.4. */
 export function versionLine(): string {
-  const version = typeof KURA_VERSION === 'string' ? KURA_VERSION : 'v0-unofficial'
   const build = typeof KURA_BUILD === 'string' ? KURA_BUILD : 'source'
-  return `${version} build: ${build} from: `
+  return `${programVersion} build: ${build} from: `
 }

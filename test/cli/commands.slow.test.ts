@@ -133,6 +133,24 @@ describe('snapshots', () => {
     expect(Object.keys(JSON.parse(out) as object)).toEqual(['id', 'source', 'description', 'startTime', 'endTime', 'rootEntry'])
   })
 
+  test('run the actions of the policy only where that is allowed', async () => {
+    const docs = join(home, 'acted')
+    mkdirSync(docs, { recursive: true })
+    const script = join(home, 'action.sh')
+    writeFileSync(script, 'echo "ran $KOPIA_ACTION" >&2\n')
+    await ok('policy', 'set', docs, `--before-snapshot-root-action=${script}`, '--persist-action-script')
+    await ok('policy', 'set', docs, '--after-snapshot-root-action=sh -c "echo ran $KOPIA_ACTION >&2"')
+    expect((await ok('snapshot', 'create', docs)).err).toContain('actions are not enabled')
+    const allowed = (await ok('snapshot', 'create', docs, '--force-enable-actions')).err
+    expect(allowed).toMatch(/ran before-snapshot-root\n[\s\S]*ran after-snapshot-root\n/)
+    const both = (await ok('snapshot', 'create', docs, '--force-enable-actions', '--force-disable-actions')).err
+    expect(both).not.toContain('ran ')
+    await ok('policy', 'set', docs, '--before-snapshot-root-action=false')
+    const failed = await kura(['snapshot', 'create', docs, '--force-enable-actions'])
+    expect(failed.status).toBe(1)
+    expect(failed.err).toMatch(/before-snapshot-root of .* failed: exit status 1\n$/)
+  })
+
   test('leave stderr empty when all is well and only warnings are wanted', async () => {
     expect((await ok('snapshot', 'create', '--log-level=warning', '--no-progress', join(home, 'docs'))).err).toBe('')
   })

@@ -12,7 +12,10 @@ import { uploadTree } from './run.ts'
 
 /** One source to snapshot and what its manifest is to say (spec 07, 7.1.2). */
 export interface CreateRequest
-  extends Pick<UploadRequest, 'parallel' | 'forceHashPercent' | 'uploadLimitBytes' | 'checkpointIntervalMs' | 'failFast' | 'stream'> {
+  extends Pick<
+    UploadRequest,
+    'parallel' | 'forceHashPercent' | 'uploadLimitBytes' | 'checkpointIntervalMs' | 'failFast' | 'stream' | 'actions'
+  > {
   /** As it is recorded. */
   readonly source: SourceInfo
   /** What is read; a link at its end is followed. */

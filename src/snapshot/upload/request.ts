@@ -1,6 +1,7 @@
 import type { Snapshot } from '#snapshot/model/snapshot.ts'
 import type { SourceInfo } from '#snapshot/model/source.ts'
 import type { PolicyTree } from '#snapshot/policy/policy.ts'
+import type { ActionSettings } from './hooks.ts'
 import type { LossReport } from './losses.ts'
 
 /** A file whose bytes come from a stream, which can be read once. */
@@ -26,6 +27,8 @@ export interface UploadRequest {
   readonly failFast?: boolean
   /** The source is a folder with this file alone; nothing is read at `localPath`. */
   readonly stream?: StreamedFile
+  /** Absent: the policies' actions are passed over in silence. */
+  readonly actions?: ActionSettings
 }
 
 /** Called for every entry that is done; cheap calls only. Paths are relative to the snapshot root, '/'-separated. */

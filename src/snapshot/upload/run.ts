@@ -13,6 +13,7 @@ import { type LocalEntry, statLocal } from '#snapshot/tree/local-tree.ts'
 import { startCheckpoints } from './checkpoint.ts'
 import { newCounters, type UploadContext } from './context.ts'
 import { SmallFileReader, UploadStoppedError } from './file.ts'
+import { withHooks } from './hooks.ts'
 import { DirectoryInProgress } from './in-progress.ts'
 import { entryFor, uploadRootFile } from './leaf.ts'
 import { LossCollector } from './losses.ts'
@@ -88,15 +89,19 @@ async function uploadRoot(context: UploadContext, local: LocalEntry, startNs: bi
   try {
     if (local.type === 'f') return await uploadRootFile(context, request.localPath, local, request.policyTree, progress)
     const previous = [...new Set(request.previous.flatMap((s) => (s.rootEntry?.type === 'd' ? [s.rootEntry.objectId as ObjectId] : [])))]
-    return await uploadDirectory(context, {
-      path: request.localPath,
-      relative: '',
-      local,
-      policy: request.policyTree,
-      parentRules: outermostContext,
-      previous,
-      progress,
-    })
+    const { beforeSnapshotRoot: before, afterSnapshotRoot: after } = request.policyTree.effective.actions
+    const pair = { kind: 'snapshot-root', before, after, path: request.localPath } as const
+    return await withHooks(context, pair, local, (redirect) =>
+      uploadDirectory(context, {
+        path: redirect?.path ?? request.localPath,
+        relative: '',
+        local: redirect?.local ?? local,
+        policy: request.policyTree,
+        parentRules: outermostContext,
+        previous,
+        progress,
+      }),
+    )
   } catch (error) {
     if (error instanceof UploadStoppedError)
       throw new CancelledError(`the upload was stopped (${context.stop.reason}) before the file had been read in full`, { cause: error })

@@ -10,6 +10,7 @@ import { childPath, isCacheDirectory, type LocalEntry, readIgnoreFile, scanDirec
 import type { UploadContext } from './context.ts'
 import { directoryObjectOptions } from './entry-options.ts'
 import { type SmallFileReader, UploadStoppedError } from './file.ts'
+import { withHooks } from './hooks.ts'
 import { DirectoryInProgress } from './in-progress.ts'
 import { entryFor, uploadFile, uploadSymlink } from './leaf.ts'
 import { readPlaceholder } from './placeholder.ts'
@@ -46,8 +47,15 @@ interface OpenDirectory extends DirectoryToUpload {
 }
 
 /** Uploads a directory and everything below it. Throws EntryReadError when the directory itself cannot be listed or its ignore
- *  rules cannot be used; storage failures reject at once. Source: spec 07, 7.1.4–7.1.9. */
+ *  rules cannot be used, or an essential action before it fails; storage failures reject at once. Source: spec 07, 7.1.4–7.1.9. */
 export async function uploadDirectory(context: UploadContext, d: DirectoryToUpload): Promise<DirectoryEntry> {
+  const { beforeFolder: before, afterFolder: after } = d.policy.isDefined ? d.policy.effective.actions : {}
+  if (!before && !after) return uploadFolder(context, d)
+  const pair = { kind: 'folder', before, after, path: String(d.path) } as const
+  return withHooks(context, pair, d.local, (redirect) => uploadFolder(context, redirect ? { ...d, ...redirect } : d))
+}
+
+async function uploadFolder(context: UploadContext, d: DirectoryToUpload): Promise<DirectoryEntry> {
   let entries: LocalEntry[]
   let rules: IgnoreContext
   try {

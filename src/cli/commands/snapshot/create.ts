@@ -6,9 +6,11 @@ import { defineCommand, type Flag, jsonFlags, type ValuesOf } from '#cli/flag.ts
 import { wholeSeconds } from '#cli/print/duration.ts'
 import { printSnapshotJson } from '#cli/print/snapshot-json.ts'
 import { UploadProgress } from '#cli/print/upload-progress.ts'
+import { programVersion } from '#cli/version.ts'
 import type { Repository } from '#repo/repository/repository.ts'
 import type { SourceInfo } from '#snapshot/model/source.ts'
 import type { CreateRequest, CreateResult } from '#snapshot/upload/create.ts'
+import type { ActionSettings } from '#snapshot/upload/hooks.ts'
 import { parseTags } from './list.ts'
 import { parsePrintedTime } from './printed-time.ts'
 
@@ -31,8 +33,9 @@ const flags = [
   { name: 'flush-per-source', type: 'bool', hidden: true },
   { name: 'override-source', type: 'string' },
   { name: 'hint-streaming-reads', type: 'bool', hidden: true },
-  // Nothing is sent and no action is run by this version: what asks for that is fulfilled already.
+  // Nothing is sent by this version: what asks for that is fulfilled already.
   { name: 'send-snapshot-report', type: 'bool', default: 'true', hidden: true },
+  { name: 'force-enable-actions', type: 'bool', hidden: true },
   { name: 'force-disable-actions', type: 'bool', hidden: true },
   ...jsonFlags,
 ] as const satisfies readonly Flag[]
@@ -160,7 +163,6 @@ async function claimMaintenance(repository: Repository): Promise<void> {
   if (isDirect(repository)) await ensureMaintenanceOwner(repository.manifests, `${username}@${hostname}`)
 }
 
-/** True when the snapshot that was saved is an incomplete one. */
 /** An earlier run that was killed has left packs behind: what is in them need not be uploaded again. */
 async function resume(c: CommandContext, repository: Repository): Promise<void> {
   const [{ isDirect }, { resumeAbandonedSessions }] = await Promise.all([
@@ -172,6 +174,15 @@ async function resume(c: CommandContext, repository: Repository): Promise<void> 
   if (count > 0) c.log.info(`Going on with ${count} contents that an earlier run had uploaded.`)
 }
 
+/** Of what the connection and the two flags say, a "no" on this line comes first (spec 06, 8.1). */
+const actionSettings = (c: CommandContext, repository: Repository, values: Values): ActionSettings => ({
+  isEnabled: (repository.client.enableActions || values['force-enable-actions']) && !values['force-disable-actions'],
+  version: programVersion,
+  environment: c.env,
+  onErrorOutput: (chunk) => c.io.err(chunk.toString()),
+})
+
+/** True when the snapshot that was saved is an incomplete one. */
 async function snapshotOne(
   c: CommandContext,
   repository: Repository,
@@ -186,12 +197,12 @@ async function snapshotOne(
   ])
   const name = formatSource(source)
   c.log.info(`Snapshotting ${name} ...`)
-  await warnOfActions(c, repository, source)
   const progress = new UploadProgress(c, repository)
   if (c.showsProgress && !settings.stream) progress.estimate(localPath, source)
   let result: CreateResult
   try {
-    result = await createSnapshot(repository, { ...settings, source, localPath }, progress, c.stop)
+    const actions = actionSettings(c, repository, values)
+    result = await createSnapshot(repository, { ...settings, source, localPath, actions }, progress, c.stop)
   } finally {
     progress.end()
   }
@@ -222,13 +233,4 @@ async function markManual(repository: Repository, source: SourceInfo): Promise<v
   ])
   const policy = (await getPolicy(repository, source))?.policy ?? emptyPolicy
   if (!policy.scheduling.manual) await setPolicy(repository, source, { ...policy, scheduling: { manual: true } })
-}
-
-/** Actions are not run by this version: whoever relies on them must know. */
-async function warnOfActions(c: CommandContext, repository: Repository, source: SourceInfo): Promise<void> {
-  if (!repository.client.enableActions) return
-  const { effectivePolicy } = await import('#snapshot/policy/store.ts')
-  const { actions } = (await effectivePolicy(repository, source)).effective
-  if (Object.values(actions).some((a) => a !== undefined))
-    c.log.warning('The policy of this source defines actions. This version does not run them.')
 }
