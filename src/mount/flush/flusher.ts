@@ -1,0 +1,180 @@
+import { KuraError, messageOf } from '#base/errors.ts'
+import type { Repository } from '#repo/repository/repository.ts'
+import type { SourceInfo } from '#snapshot/model/source.ts'
+import type { Staging } from '../staging/staging.ts'
+import { type FlushOptions, type FlushResult, flushToSnapshot } from './snapshot.ts'
+
+export interface FlusherOptions extends Omit<FlushOptions, 'lowerId' | 'source'> {
+  readonly source: SourceInfo
+  /** Without a change for this long, and nothing open for writing: flush. */
+  readonly flushAfterMs: number
+  /** At the latest this long after the first change. */
+  readonly flushEveryMs: number
+  /** How long a flush waits for files that are open for writing. */
+  readonly quiesceMs: number
+  /** Told after each job, before whoever waits for it. */
+  readonly onDone?: (job: FinishedJob) => void
+}
+
+export type FlushState = 'clean' | 'dirty' | 'flushing' | 'failed'
+
+/** What became of a job (spec 08, 4.7 `last`). */
+export interface FinishedJob {
+  readonly id: number
+  readonly startedMs: number
+  readonly endedMs: number
+  readonly result?: FlushResult
+  readonly error?: unknown
+}
+
+export interface FlushError {
+  readonly timeMs: number
+  readonly code: string
+  readonly message: string
+}
+
+interface Job {
+  readonly id: number
+  readonly done: Promise<FinishedJob>
+  phase: string
+  files: number
+  bytes: number
+}
+
+const firstRetryMs = 60_000
+const longestRetryMs = 3_600_000
+const keptErrors = 100
+
+/** Flushes one overlay when its time has come, one job at a time, and tries again what failed. Writers are never held up.
+ *  Source: spec 08, 4.7 and 4.8. */
+export class Flusher {
+  readonly errors: FlushError[] = []
+  last: FinishedJob | undefined
+  #job: Job | undefined
+  #next: Promise<FinishedJob> | undefined
+  #timer: NodeJS.Timeout | undefined
+  #failures = 0
+  #jobs = 0
+  #stopped = false
+
+  constructor(
+    readonly repository: Repository,
+    readonly staging: Staging,
+    readonly options: FlusherOptions,
+  ) {
+    staging.onChange = () => this.#schedule()
+    this.#schedule()
+  }
+
+  get state(): FlushState {
+    if (this.#job) return 'flushing'
+    if (this.#failures > 0) return 'failed'
+    return this.staging.usage().firstChangeMs === undefined ? 'clean' : 'dirty'
+  }
+
+  get job(): Readonly<Omit<Job, 'done'>> | undefined {
+    return this.#job
+  }
+
+  /** Flushes what is there now. Joins a job that runs only when nothing has changed since it began; else one follows it. Never rejects. */
+  flush(): Promise<FinishedJob> {
+    if (!this.#job) return this.#start()
+    this.#next ??= this.#job.done.then(() => {
+      this.#next = undefined
+      return this.staging.usage().firstChangeMs === undefined && this.last?.error === undefined && this.last ? this.last : this.#start()
+    })
+    return this.#next
+  }
+
+  /** No more timers; waits for the job that runs. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+    this.staging.onChange = undefined
+    await (this.#next ?? this.#job?.done)
+  }
+
+  #start(): Promise<FinishedJob> {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const id = ++this.#jobs
+    const startedMs = this.repository.clock.nowMs()
+    const job = { id, phase: 'waiting for writers', files: 0, bytes: 0 } as { -readonly [K in keyof Job]: Job[K] }
+    job.done = this.#run(job).then(
+      (result) => this.#finish({ id, startedMs, endedMs: this.repository.clock.nowMs(), result }),
+      (error: unknown) => this.#finish({ id, startedMs, endedMs: this.repository.clock.nowMs(), error }),
+    )
+    this.#job = job
+    return job.done
+  }
+
+  async #run(job: Job): Promise<FlushResult> {
+    await this.#quiet()
+    const { lower } = this.staging
+    return flushToSnapshot(
+      this.repository,
+      this.staging.freeze(),
+      { ...this.options, lowerId: lower?.snapshotId },
+      {
+        phase: (phase) => {
+          job.phase = phase
+        },
+        file: (_path, sizeBytes) => {
+          job.files++
+          job.bytes += sizeBytes
+        },
+      },
+    )
+  }
+
+  async #quiet(): Promise<void> {
+    const untilMs = performance.now() + this.options.quiesceMs
+    while (this.staging.usage().openWriters > 0 && performance.now() < untilMs) await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+
+  #finish(finished: FinishedJob): FinishedJob {
+    this.#job = undefined
+    this.last = finished
+    if (finished.error === undefined) this.#failures = 0
+    else {
+      this.#failures++
+      const code = finished.error instanceof KuraError ? finished.error.code : 'INTERNAL'
+      this.errors.push({ timeMs: finished.endedMs, code, message: messageOf(finished.error) })
+      if (this.errors.length > keptErrors) this.errors.shift()
+    }
+    this.options.onDone?.(finished)
+    this.#schedule()
+    return finished
+  }
+
+  /** Sets the one timer to when the next flush may be due. */
+  #schedule(): void {
+    if (this.#stopped || this.#job || this.#timer !== undefined) return
+    const { firstChangeMs, lastChangeMs } = this.staging.usage()
+    if (firstChangeMs === undefined || lastChangeMs === undefined) return
+    const nowMs = this.repository.clock.nowMs()
+    const retryMs = this.#failures === 0 ? 0 : Math.min(longestRetryMs, firstRetryMs * 2 ** (this.#failures - 1))
+    const dueMs = Math.min(lastChangeMs + this.options.flushAfterMs, firstChangeMs + this.options.flushEveryMs)
+    // A clock that was set back must not put the flush off for long.
+    const waitMs = Math.max(retryMs, Math.min(dueMs - nowMs, this.options.flushAfterMs), 0)
+    this.#timer = setTimeout(() => this.#due(), waitMs)
+    this.#timer.unref()
+  }
+
+  #due(): void {
+    this.#timer = undefined
+    const { firstChangeMs, lastChangeMs, openWriters } = this.staging.usage()
+    if (this.#job || firstChangeMs === undefined || lastChangeMs === undefined) return
+    const nowMs = this.repository.clock.nowMs()
+    const isIdle = nowMs - lastChangeMs >= this.options.flushAfterMs && openWriters === 0
+    if (isIdle || nowMs - firstChangeMs >= this.options.flushEveryMs || nowMs < firstChangeMs) void this.flush()
+    else if (openWriters > 0 && nowMs - lastChangeMs >= this.options.flushAfterMs) this.#again()
+    else this.#schedule()
+  }
+
+  /** Somebody has a file open and does nothing: look again later. */
+  #again(): void {
+    this.#timer = setTimeout(() => this.#due(), Math.max(1000, this.options.flushAfterMs / 4))
+    this.#timer.unref()
+  }
+}
