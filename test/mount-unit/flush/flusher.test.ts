@@ -2,6 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { FuseError } from '#fuse/errno.ts'
+import { FlushControl } from '#mount/flush/control.ts'
 import { Flusher } from '#mount/flush/flusher.ts'
 import type { Staging, StagingUsage } from '#mount/staging/staging.ts'
 import type { DirectRepository } from '#repo/repository/repository.ts'
@@ -131,5 +133,22 @@ it('keeps the state failed, with the error, until a flush succeeds', async () =>
   isFull = false
   expect((await f.flush()).error).toBeUndefined()
   expect(f.state).toBe('clean')
+  await f.stop()
+})
+
+it('answers the control files and attributes', async () => {
+  const f = flusher()
+  const control = new FlushControl(new Map([['backup', f]]))
+  const read = (name: string) => Buffer.from(control.read(name)).toString()
+  changed()
+  expect(JSON.parse(read('status'))).toMatchObject({ state: 'dirty', dirty_files: 1, job: null, last: null })
+  expect(() => control.write('flush', Buffer.from('later'))).toThrow(FuseError)
+  control.write('flush', Buffer.from('now\n'))
+  await control.sync('flush')
+  expect(read('last-snapshot')).toBe(`${f.last?.result?.snapshot.id}\n`)
+  expect(JSON.parse(read('status'))).toMatchObject({ state: 'clean', last: { files: 1, error: '' } })
+  expect(read('errors')).toBe('')
+  expect(Buffer.from(control.getXattr(staging, 'user.kura.state') ?? []).toString()).toBe('clean')
+  expect(() => control.setXattr(staging, 'user.other', Buffer.from('x'))).toThrow(FuseError)
   await f.stop()
 })
