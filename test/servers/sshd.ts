@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +10,8 @@ export interface Sshd {
   readonly username: string
   readonly keyfile: string
   readonly knownHosts: string
+  /** Ends every session (the processes below the listener), which goes on listening. */
+  cut(): number
   stop(): void
 }
 
@@ -21,15 +23,24 @@ export const freePort = (): Promise<number> =>
     })
   })
 
-/** Starts OpenSSH's server on loopback with keys of its own in `folder`. */
-export async function startSshd(folder: string): Promise<Sshd> {
+/** Makes a pair of keys in `folder` and lets it in; returns the private one's path. */
+export function addKey(folder: string, name: string, ...options: string[]): string {
+  const path = join(folder, name)
+  execFileSync('ssh-keygen', ['-q', '-f', path, ...options])
+  writeFileSync(join(folder, 'authorized_keys'), readFileSync(`${path}.pub`), { flag: 'a' })
+  return path
+}
+
+/** Starts OpenSSH's server on loopback with keys of its own in `folder`. `lines`: more settings, which win. */
+export async function startSshd(folder: string, lines: readonly string[] = []): Promise<Sshd> {
   const port = await freePort()
   const at = (name: string) => join(folder, name)
-  for (const name of ['hostkey', 'id']) execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', at(name)])
-  writeFileSync(at('authorized_keys'), readFileSync(at('id.pub')))
+  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', at('hostkey')])
+  const keyfile = addKey(folder, 'id', '-t', 'ed25519', '-N', '')
   const [type, key] = readFileSync(at('hostkey.pub'), 'utf8').split(' ')
   writeFileSync(at('known_hosts'), `[127.0.0.1]:${port} ${type} ${key}\n`)
-  const lines = [
+  const settings = [
+    ...lines,
     `Port ${port}`,
     'ListenAddress 127.0.0.1',
     `HostKey ${at('hostkey')}`,
@@ -41,11 +52,25 @@ export async function startSshd(folder: string): Promise<Sshd> {
     'PermitRootLogin prohibit-password',
     'Subsystem sftp internal-sftp',
   ]
-  writeFileSync(at('sshd_config'), `${lines.join('\n')}\n`)
+  writeFileSync(at('sshd_config'), `${settings.join('\n')}\n`)
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true })
   const child = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', at('sshd_config')], { stdio: 'ignore' })
-  for (let i = 0; i < 100 && !(await answers(port)); i++) await sleep(50)
-  return { port, username: userInfo().username, keyfile: at('id'), knownHosts: at('known_hosts'), stop: () => child.kill() }
+  await answering(port)
+  const cut = (): number => {
+    const sessions = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').split(' ').filter(Boolean)
+    for (const pid of sessions) process.kill(Number(pid), 'SIGKILL')
+    return sessions.length
+  }
+  return { port, username: userInfo().username, keyfile, knownHosts: at('known_hosts'), cut, stop: () => child.kill() }
+}
+
+/** Waits until something listens on a port of loopback. Throws when nothing does within 15 seconds. */
+export async function answering(port: number): Promise<void> {
+  for (let i = 0; i < 300; i++) {
+    if (await answers(port)) return
+    await sleep(50)
+  }
+  throw new Error(`nothing listens on port ${port}`)
 }
 
 const answers = (port: number): Promise<boolean> =>
@@ -56,3 +81,12 @@ const answers = (port: number): Promise<boolean> =>
     })
     socket.on('error', () => resolve(false))
   })
+
+/** A key in PKCS#8, made from a copy of an OpenSSH one. */
+export function pkcs8Of(key: string): string {
+  const copy = `${key}.pkcs8`
+  copyFileSync(key, copy)
+  execFileSync('chmod', ['600', copy])
+  execFileSync('ssh-keygen', ['-q', '-p', '-N', '', '-m', 'PKCS8', '-f', copy])
+  return copy
+}

@@ -10,7 +10,12 @@ export const sftpBackend: BackendType<SftpOptions> = {
   async open(options, create) {
     const tree = new SftpTree(options)
     await tree.open()
-    const identity = { backend: 'sftp', displayName: `SFTP ${options.username}@${options.host}`, config: formatSftpOptions(options) }
+    const identity = {
+      backend: 'sftp',
+      displayName: `SFTP ${options.username}@${options.host}`,
+      config: formatSftpOptions(options),
+      ...(tree.hasCapacity ? { extras: { capacity: () => tree.capacity() } } : {}),
+    }
     return new ShardedStorage(identity, tree, options, create)
   },
 }

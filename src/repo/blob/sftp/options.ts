@@ -37,8 +37,6 @@ export function parseSftpOptions(json: unknown): SftpOptions {
   })
   if (options.path === '' || options.host === '' || options.username === '')
     throw new UsageError('an sftp storage needs "path", "host" and "username"')
-  if (options.externalSsh)
-    throw new UsageError('sftp through an external ssh command cannot be used here. Connect with a key or a password and known hosts.')
   for (const file of [options.keyfile, options.knownHostsFile])
     if (file !== '' && !isAbsolute(file)) throw new UsageError(`the path "${file}" of an sftp storage must be absolute`)
   return options

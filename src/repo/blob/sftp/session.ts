@@ -5,10 +5,13 @@ import type { SFTPWrapper, Client as SshClient } from 'ssh2'
 import { messageOf, systemCode } from '#base/errors.ts'
 import { CredentialsError, StorageError, TransientStorageError } from '../errors.ts'
 import { isTransientCode } from '../system-errors.ts'
+import { passphraseError, readableKey } from './key.ts'
 import { fingerprintOf, type KnownKeys, knownKeysOf } from './known-hosts.ts'
 import type { SftpOptions } from './options.ts'
 
 const connectTimeoutMs = 30_000
+/** Connections hold no passphrase: it must not lie beside the key. */
+const passphraseVariable = 'KURA_SFTP_KEY_PASSPHRASE'
 const keepaliveIntervalMs = 15_000
 /** With nothing heard from a server that owes answers for this long, the connection is given up. */
 const stallMs = 60_000
@@ -34,6 +37,11 @@ export class SftpSession {
 
   get isLost(): boolean {
     return this.#lost !== undefined
+  }
+
+  /** Requests that have no answer yet. */
+  get waiting(): number {
+    return this.#waiting.size
   }
 
   /** One request; `send` gets the callback of the ssh2 call. Rejects with the server's status error as it is. */
@@ -68,7 +76,8 @@ export async function connectSession(o: SftpOptions): Promise<SftpSession> {
   const known = await knownKeys(o)
   const privateKey = o.password === '' ? await keyOf(o) : undefined
   const { default: ssh2 } = await import('ssh2')
-  if (privateKey !== undefined) checkKey(ssh2.utils.parseKey(privateKey), o)
+  const passphrase = process.env[passphraseVariable] ?? ''
+  if (privateKey !== undefined) checkKey(ssh2.utils.parseKey(privateKey, passphrase), o, passphrase)
   const client = new ssh2.Client()
   let refusal: StorageError | undefined
   return new Promise((resolve, reject) => {
@@ -97,7 +106,7 @@ export async function connectSession(o: SftpOptions): Promise<SftpSession> {
       username: o.username,
       readyTimeout: connectTimeoutMs,
       keepaliveInterval: keepaliveIntervalMs,
-      ...(privateKey === undefined ? { password: o.password } : { privateKey }),
+      ...(privateKey === undefined ? { password: o.password } : { privateKey, passphrase }),
       ...hostKeyAlgorithms(known),
       hostVerifier: (key: Buffer) => {
         refusal = hostKeyRefusal(o, known.check(key), key)
@@ -108,20 +117,21 @@ export async function connectSession(o: SftpOptions): Promise<SftpSession> {
 }
 
 async function keyOf(o: SftpOptions): Promise<string | Buffer> {
-  if (o.keyData !== '') return o.keyData
-  if (o.keyfile === '') throw new CredentialsError('an sftp storage needs a password, a key file or the data of a key')
-  return readFile(o.keyfile).catch((error: unknown) => {
-    throw new CredentialsError(`cannot read the key file ${o.keyfile}: ${messageOf(error)}`, { cause: error })
-  })
+  if (o.keyData === '' && o.keyfile === '') throw new CredentialsError('an sftp storage needs a password, a key file or the data of a key')
+  const key =
+    o.keyData ||
+    (await readFile(o.keyfile).catch((error: unknown) => {
+      throw new CredentialsError(`cannot read the key file ${o.keyfile}: ${messageOf(error)}`, { cause: error })
+    }))
+  return readableKey(key, process.env[passphraseVariable] ?? '', keyName(o))
 }
 
-function checkKey(parsed: unknown, o: SftpOptions): void {
+const keyName = (o: SftpOptions): string => (o.keyData === '' ? `the key file ${o.keyfile}` : 'the key data')
+
+function checkKey(parsed: unknown, o: SftpOptions, passphrase: string): void {
   if (!(parsed instanceof Error)) return
-  const key = o.keyData === '' ? `the key file ${o.keyfile}` : 'the key data'
-  const help = /passphrase|encrypted/i.test(parsed.message)
-    ? 'is protected by a passphrase. Use a key without one.'
-    : `cannot be used: ${parsed.message}`
-  throw new CredentialsError(`${key} ${help}`)
+  if (/passphrase|encrypted|decrypt|integrity/i.test(parsed.message)) throw passphraseError(keyName(o), passphrase, parsed)
+  throw new CredentialsError(`${keyName(o)} cannot be used: ${parsed.message}`)
 }
 
 async function knownKeys(o: SftpOptions): Promise<KnownKeys> {

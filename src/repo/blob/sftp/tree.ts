@@ -5,6 +5,7 @@ import { mapLimited } from '#base/limit.ts'
 import { StorageError, StorageFullError } from '../errors.ts'
 import { type FileTree, type TreeEntry, TreeFileExistsError, type TreeWriteOptions } from '../file-tree.ts'
 import type { ByteRange } from '../storage.ts'
+import { externalSession } from './external.ts'
 import type { SftpOptions } from './options.ts'
 import { connectSession, type SftpSession } from './session.ts'
 
@@ -12,13 +13,26 @@ import { connectSession, type SftpSession } from './session.ts'
 const requestBytes = 128 * 1024
 const requestsInFlight = 16
 const noSuchFile = 2
+const maxConnections = 4
+/** With this many requests unanswered on every connection another one is made. */
+const busyRequests = 2 * requestsInFlight
+
+interface Volume {
+  readonly f_bsize: number
+  readonly f_frsize: number
+  readonly f_blocks: number
+  readonly f_bavail: number
+}
 
 const statusOf = (error: unknown): unknown => (error as { code?: unknown } | undefined)?.code
 const isMissing = (error: unknown): boolean => statusOf(error) === noSuchFile
 
-/** Files below a folder of an SFTP server; one connection, made anew when it was lost. */
+/** Files below a folder of an SFTP server; a few connections, made when the others are busy, and made anew when they were lost. */
 export class SftpTree implements FileTree {
-  #session: Promise<SftpSession> | undefined
+  readonly #sessions: SftpSession[] = []
+  #connecting: Promise<SftpSession> | undefined
+  #isClosed = false
+  #hasCapacity = false
 
   constructor(private readonly options: SftpOptions) {}
 
@@ -30,6 +44,33 @@ export class SftpTree implements FileTree {
     } catch (error) {
       if (!isMissing(error)) throw this.translate(error, 'look at', '')
       await this.makeFolder(session, this.options.path, '/')
+    }
+    this.#hasCapacity = await this.capacity().then(
+      () => true,
+      () => false,
+    )
+  }
+
+  /** Whether the server says how large its volume is, as far as open() could tell. */
+  get hasCapacity(): boolean {
+    return this.#hasCapacity
+  }
+
+  /** Size and free space of the volume that the root lies on (statvfs@openssh.com). */
+  async capacity(): Promise<{ totalBytes: bigint; freeBytes: bigint }> {
+    const session = await this.session()
+    try {
+      const volume = await session.request<Volume>((done) => {
+        try {
+          session.sftp.ext_openssh_statvfs(this.options.path, done as never)
+        } catch (error) {
+          done(error as Error)
+        }
+      })
+      const unit = BigInt(volume.f_frsize || volume.f_bsize)
+      return { totalBytes: BigInt(volume.f_blocks) * unit, freeBytes: BigInt(volume.f_bavail) * unit }
+    } catch (error) {
+      throw this.translate(error, 'find the capacity of', '')
     }
   }
 
@@ -119,26 +160,33 @@ export class SftpTree implements FileTree {
   }
 
   async close(): Promise<void> {
-    const session = await this.#session?.catch(() => undefined)
-    this.#session = undefined
-    session?.lose(new Error('the storage was closed'))
+    this.#isClosed = true
+    await this.#connecting?.catch(() => undefined)
+    for (const session of this.#sessions.splice(0)) session.lose(new Error('the storage was closed'))
   }
 
+  /** The connection with the least to do. When all are busy another is made for whoever comes later; who finds none waits for it. */
   private async session(): Promise<SftpSession> {
-    const current = this.#session
-    if (current) {
-      const session = await current
-      if (!session.isLost) return session
-      if (this.#session === current) this.#session = undefined
-    }
-    if (!this.#session) {
-      const made = connectSession(this.options)
-      this.#session = made
-      made.catch(() => {
-        if (this.#session === made) this.#session = undefined
-      })
-    }
-    return this.#session
+    for (let i = this.#sessions.length - 1; i >= 0; i--) if (this.#sessions[i]?.isLost) this.#sessions.splice(i, 1)
+    const [first, ...others] = this.#sessions
+    if (!first) return this.connect()
+    const calmest = others.reduce((best, session) => (session.waiting < best.waiting ? session : best), first)
+    if (calmest.waiting >= busyRequests && this.#sessions.length < maxConnections) this.connect().catch(() => undefined)
+    return calmest
+  }
+
+  private connect(): Promise<SftpSession> {
+    this.#connecting ??= this.newSession().finally(() => {
+      this.#connecting = undefined
+    })
+    return this.#connecting
+  }
+
+  private async newSession(): Promise<SftpSession> {
+    const session = await (this.options.externalSsh ? externalSession(this.options) : connectSession(this.options))
+    if (this.#isClosed) session.lose(new Error('the storage was closed'))
+    else this.#sessions.push(session)
+    return session
   }
 
   private full(path: string): string {

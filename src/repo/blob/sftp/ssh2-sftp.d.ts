@@ -1,0 +1,22 @@
+declare module 'ssh2/lib/protocol/SFTP.js' {
+  interface End {
+    readonly id: number
+    window: number
+    readonly packetSize: number
+    state: string
+  }
+
+  interface Transport {
+    readonly _protocol: {
+      readonly _remoteIdentRaw: Buffer
+      channelData(id: number, data: Buffer): void
+      channelClose(id: number): void
+    }
+  }
+
+  /** The client half of the SFTP protocol over any transport; `push(null)` = the other side has ended. */
+  export const SFTP: new (
+    transport: Transport,
+    channel: { readonly type: string; readonly incoming: End; readonly outgoing: End },
+  ) => import('ssh2').SFTPWrapper & { push(data: Buffer | null): void; _init(): void }
+}
