@@ -106,6 +106,7 @@ export const root: Branch = {
           aliases: ['status'],
           load: async () => (await import('./commands/maintenance/info.ts')).info,
         },
+        run: { describe: 'Run maintenance now', load: async () => (await import('./commands/maintenance/run.ts')).run },
         set: {
           describe: 'Change owner, schedule and limits of maintenance',
           load: async () => (await import('./commands/maintenance/set.ts')).set,
@@ -199,24 +200,41 @@ export const root: Branch = {
       children: {
         create: {
           describe: 'Create snapshots of folders or files',
+          maintains: true,
           load: async () => (await import('./commands/snapshot/create.ts')).create,
         },
         'copy-history': {
           describe: 'Copy snapshot records to another source',
+          maintains: true,
           load: async () => (await import('./commands/snapshot/copy-history.ts')).copyHistoryCommand,
         },
         'move-history': {
           describe: 'Move snapshot records to another source',
+          maintains: true,
           load: async () => (await import('./commands/snapshot/copy-history.ts')).moveHistoryCommand,
         },
-        delete: { describe: 'Delete snapshots', load: async () => (await import('./commands/snapshot/delete.ts')).remove },
+        delete: { describe: 'Delete snapshots', maintains: true, load: async () => (await import('./commands/snapshot/delete.ts')).remove },
         estimate: {
           describe: 'Estimate the size and time of a snapshot',
           load: async () => (await import('./commands/snapshot/estimate.ts')).estimate,
         },
         expire: {
           describe: 'Remove old snapshots according to the retention policies',
+          maintains: true,
           load: async () => (await import('./commands/snapshot/expire.ts')).expire,
+        },
+        fix: {
+          describe: 'Commands to rewrite snapshots',
+          children: {
+            'invalid-files': {
+              describe: 'Put stubs in place of what cannot be read',
+              load: async () => (await import('./commands/snapshot/fix/invalid-files.ts')).invalidFiles,
+            },
+            'remove-files': {
+              describe: 'Remove files from snapshots',
+              load: async () => (await import('./commands/snapshot/fix/remove-files.ts')).removeFiles,
+            },
+          },
         },
         list: { describe: 'List snapshots', aliases: ['ls'], load: async () => (await import('./commands/snapshot/list.ts')).list },
         restore: { describe: 'Restore a folder or file', load: async () => (await import('./commands/restore.ts')).restore },
