@@ -1,4 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac } from 'node:crypto'
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { describeAddon, largeLengths, lengths, noise } from './addon.ts'
@@ -137,5 +140,59 @@ describeAddon('sealMany and open', (addon) => {
     expect(() => (addon.open as (...a: unknown[]) => void)(0)).toThrow(TypeError)
     expect(() => (addon.sealMany as (...a: unknown[]) => void)()).toThrow(TypeError)
     expect(await addon.sealMany(0, secret, [], [])).toEqual([])
+  })
+})
+
+describeAddon('openFile', (addon) => {
+  const secret = noise(32)
+  const identity = noise(16)
+
+  async function withFile<T>(bytes: Buffer, work: (fd: number) => Promise<T>): Promise<T> {
+    const folder = mkdtempSync(join(tmpdir(), 'kura-test-'))
+    writeFileSync(join(folder, 'pack'), bytes)
+    const fd = openSync(join(folder, 'pack'), 'r')
+    try {
+      return await work(fd)
+    } finally {
+      closeSync(fd)
+      rmSync(folder, { recursive: true })
+    }
+  }
+
+  it('opens a range of a file as open does its bytes, around every piece it reads', async () => {
+    const pieceBytes = 128 << 10
+    for (const cipher of [0, 1])
+      for (const size of [0, 1, pieceBytes - 1, pieceBytes, pieceBytes + 1, 3 * pieceBytes + 17]) {
+        const plain = noise(size, size)
+        const sealed = sealByNode(cipher, secret, plain, identity)
+        const file = Buffer.concat([noise(100), sealed, noise(50)])
+        const opened = await withFile(file, (fd) => addon.openFile(cipher, secret, fd, 100, sealed.length, identity))
+        expect(opened.equals(plain)).toBe(true)
+      }
+  })
+
+  it('says whether the bytes are wrong, too few, or cannot be read', async () => {
+    const sealed = sealByNode(0, secret, noise(300_000), identity)
+    const flipped = Buffer.from(sealed)
+    flipped.writeUInt8(flipped.readUInt8(200_000) ^ 1, 200_000)
+    const codeOf = (bytes: Buffer) =>
+      withFile(bytes, (fd) => addon.openFile(0, secret, fd, 0, sealed.length, identity)).then(
+        () => 'opened',
+        (error: { code?: string }) => error.code,
+      )
+    expect(await codeOf(sealed)).toBe('opened')
+    expect(await codeOf(flipped)).toBe('TAG_MISMATCH')
+    expect(await codeOf(sealed.subarray(0, -1))).toBe('SHORT_READ')
+    const folder = openSync(tmpdir(), 'r')
+    await expect(addon.openFile(0, secret, folder, 0, 100, identity)).rejects.toMatchObject({ code: 'READ_FAILED' })
+    closeSync(folder)
+  })
+
+  it('refuses arguments that it cannot use', () => {
+    for (const length of [27, -1, 2 ** 31]) expect(() => addon.openFile(0, secret, 0, 0, length, identity)).toThrow(TypeError)
+    expect(() => addon.openFile(2, secret, 0, 0, 100, identity)).toThrow(TypeError)
+    expect(() => addon.openFile(0, secret, 0, -1, 100, identity)).toThrow(TypeError)
+    expect(() => addon.openFile(0, secret, 0, 0, 100, noise(65))).toThrow(RangeError)
+    for (const bad of notBytes) expect(() => addon.openFile(0, wrong(bad), 0, 0, 100, identity)).toThrow(TypeError)
   })
 })

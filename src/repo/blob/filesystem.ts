@@ -46,7 +46,10 @@ class FilesystemStorage implements BlobStorage {
   readonly backend = 'filesystem'
   readonly displayName: string
   readonly connection: { readonly type: string; readonly config: unknown }
-  readonly extras: BlobExtras = { capacity: () => this.capacity() }
+  readonly extras: BlobExtras = {
+    capacity: () => this.capacity(),
+    withFile: async (id, use) => this.openFiles.use(await this.pathOf(id), use),
+  }
   private readonly openFiles = new OpenFiles()
   private layout: ShardLayout | undefined
   private layoutLoading: Promise<ShardLayout> | undefined

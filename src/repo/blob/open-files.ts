@@ -18,10 +18,8 @@ export class OpenFiles {
   #timer: NodeJS.Timeout | undefined
 
   /** Reads up to `into.length` bytes at `position`; returns how many there were. Throws the system error of opening or reading. */
-  async read(path: string, into: Buffer, position: number): Promise<number> {
-    const file = this.#acquire(path)
-    try {
-      const fd = await file.fd
+  read(path: string, into: Buffer, position: number): Promise<number> {
+    return this.use(path, async (fd) => {
       let got = 0
       while (got < into.length) {
         const bytes = await readAt(fd, into, got, position + got)
@@ -29,6 +27,14 @@ export class OpenFiles {
         got += bytes
       }
       return got
+    })
+  }
+
+  /** Runs `work` with the file's descriptor, which is not closed before it ends. Throws the system error of opening, and what `work` throws. */
+  async use<T>(path: string, work: (fd: number) => Promise<T>): Promise<T> {
+    const file = this.#acquire(path)
+    try {
+      return await work(await file.fd)
     } finally {
       file.users--
       file.usedMs = performance.now()

@@ -46,6 +46,8 @@ export interface BlobStorage extends BlobReader {
 /** Abilities that only some storages have; absent = this storage cannot. */
 export interface BlobExtras {
   readonly capacity?: () => Promise<{ readonly totalBytes: bigint; readonly freeBytes: bigint }>
+  /** Runs `use` with a descriptor of the blob's own file, open for reading meanwhile. Throws as get does. */
+  readonly withFile?: <T>(id: BlobId, use: (fd: number) => Promise<T>) => Promise<T>
   readonly extendRetention?: (id: BlobId, mode: string, periodNs: bigint) => Promise<void>
 }
 

@@ -8,6 +8,8 @@ import type { ContentInfo } from './store.ts'
 const compressionHeaderBytes = 4
 /** Smaller contents are opened on the main thread: a trip through the thread pool costs more. */
 const asyncOpenBytes = 32 * 1024
+/** From here on it pays to read and decrypt in one job. */
+export const fileOpenBytes = 128 * 1024
 
 export interface Compressed {
   readonly bytes: Uint8Array
@@ -34,11 +36,21 @@ export async function compressContent(id: ContentId, data: Uint8Array, wanted: n
 }
 
 /** Plaintext of a content's sealed bytes. Throws CorruptContentError. Source: spec 02, 2.2 and 6.2. */
-export async function openContent(cipher: Cipher, info: ContentInfo, sealed: Uint8Array): Promise<Buffer> {
+export function openContent(cipher: Cipher, info: ContentInfo, sealed: Uint8Array): Promise<Buffer> {
+  return expandContent(info, (identity) =>
+    sealed.length < asyncOpenBytes ? cipher.open(sealed, identity) : cipher.openAsync(sealed, identity),
+  )
+}
+
+/** openContent for one that lies in the file `fd`. Only for a cipher with openFile. Rejects as that does, or with CorruptContentError. */
+export function openContentFile(open: NonNullable<Cipher['openFile']>, info: ContentInfo, fd: number): Promise<Buffer> {
+  return expandContent(info, (identity) => open(fd, info.packOffset, info.packedLength, identity))
+}
+
+async function expandContent(info: ContentInfo, open: (identity: Uint8Array) => Buffer | Promise<Buffer>): Promise<Buffer> {
   if (info.encryptionKeyId !== 0) throw corrupt(info, `it names the encryption key ${info.encryptionKeyId}, which nobody has`)
   try {
-    const identity = identityOf(info.id)
-    const opened = sealed.length < asyncOpenBytes ? cipher.open(sealed, identity) : await cipher.openAsync(sealed, identity)
+    const opened = await open(identityOf(info.id))
     if (info.compressionHeader === 0) return opened
     if (opened.length < compressionHeaderBytes || opened.readUInt32BE(0) !== info.compressionHeader)
       throw corrupt(info, 'it does not begin with the compression ID of its index record')

@@ -5,7 +5,7 @@ import type { Cipher, Hasher } from '#repo/crypto/algorithms.ts'
 import type { RepositoryFormat } from '#repo/format/repository-format.ts'
 import type { ContentSource } from './cache/content-source.ts'
 import type { CommittedIndex } from './committed-index.ts'
-import { openContent } from './content-codec.ts'
+import { fileOpenBytes, openContent, openContentFile } from './content-codec.ts'
 import type { ContentId } from './content-id.ts'
 import { ContentNotFoundError, CorruptContentError } from './errors.ts'
 import { buildIndex } from './index/build.ts'
@@ -14,7 +14,7 @@ import { byId, mergedRows } from './merged-rows.ts'
 import type { PackPresence } from './pack-presence.ts'
 import type { PackWriter } from './pack-writer.ts'
 import { type PreparedContent, prepareContents } from './prepare.ts'
-import type { ContentCounters, ContentInfo, ContentStore, ContentToWrite, IdRange } from './store.ts'
+import type { ContentCounters, ContentInfo, ContentStore, ContentToWrite, ContentUpkeep, IdRange } from './store.ts'
 
 /** Longest time that finished contents wait for an index blob while writing goes on (spec 02, 2.1 step 5). */
 const flushEveryMs = 10 * 60_000
@@ -40,9 +40,18 @@ export class DirectContentStore implements ContentStore {
   #nextFlushMs: number
   #flushing: Promise<void> | undefined
   #indexFlushOff = 0
+  readonly upkeep: ContentUpkeep
 
   constructor(parts: DirectContentStoreParts) {
     this.#p = parts
+    const { committed } = parts
+    this.upkeep = {
+      get committed() {
+        return committed.set
+      },
+      withoutRefresh: (work) => committed.withoutRefresh(work),
+      changeIndexes: (work) => committed.change(work),
+    }
     this.#nextFlushMs = parts.clock.nowMs() + flushEveryMs
   }
 
@@ -254,6 +263,12 @@ export class DirectContentStore implements ContentStore {
     const { writer, source, cipher } = this.#p
     const inMemory = writer.sealed(info)
     if (inMemory) return openContent(cipher, info, inMemory)
+    const { openFile } = cipher
+    if (openFile && source.withFile && info.packedLength >= fileOpenBytes) {
+      // Whatever goes wrong here, the ordinary way finds out what it is.
+      const plain = await source.withFile(info.packBlob, (fd) => openContentFile(openFile, info, fd)).catch(() => undefined)
+      if (plain) return plain
+    }
     try {
       return await openContent(cipher, info, await source.fetch(info))
     } catch (error) {

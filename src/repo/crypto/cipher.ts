@@ -57,6 +57,7 @@ export function createCipher(format: CipherFormat, randomNonce?: () => Uint8Arra
 
 class ContentCipher implements Cipher {
   readonly overheadBytes = overheadBytes
+  readonly openFile: Cipher['openFile']
 
   constructor(
     readonly name: string,
@@ -66,7 +67,13 @@ class ContentCipher implements Cipher {
     private readonly openOne: Open,
     private readonly ecc: Ecc | undefined,
     private readonly randomNonce: (() => Uint8Array) | undefined,
-  ) {}
+  ) {
+    const native = nativeAddon()
+    this.openFile =
+      native?.openFile && !ecc
+        ? (fd, offset, length, identity) => native.openFile(nativeNumber, secret, fd, offset, length, identity)
+        : undefined
+  }
 
   seal(plain: Uint8Array, identity: Uint8Array): Buffer {
     const out = Buffer.allocUnsafe(plain.length + overheadBytes)

@@ -1,4 +1,4 @@
-import type { BlobId, BlobInfo, BlobStorage, BlobWrapper, ByteRange, PutOptions } from '../storage.ts'
+import type { BlobExtras, BlobId, BlobInfo, BlobStorage, BlobWrapper, ByteRange, PutOptions } from '../storage.ts'
 import { ForwardingStorage } from './forward.ts'
 
 /** Wrapper that awaits `check` before every get, stat, put and delete (not listings, as in spec 04, 4.6); what it throws is the call's
@@ -13,6 +13,18 @@ class GuardedStorage extends ForwardingStorage {
     private readonly check: () => Promise<void> | undefined,
   ) {
     super(inner)
+  }
+
+  override get extras(): BlobExtras {
+    const { withFile, ...others } = this.inner.extras
+    if (!withFile) return others
+    return {
+      ...others,
+      withFile: async (id, use) => {
+        await this.check()
+        return withFile(id, use)
+      },
+    }
   }
 
   override async get(id: BlobId, range?: ByteRange): Promise<Buffer> {

@@ -32,7 +32,8 @@ class LoggedStorage extends ForwardingStorage {
   }
 
   override get extras(): BlobExtras {
-    const { capacity, extendRetention, ...others } = this.inner.extras
+    // Whoever reads a blob's own file is not seen here: all reads go through get.
+    const { capacity, extendRetention, withFile: _, ...others } = this.inner.extras
     return {
       ...others,
       ...(capacity ? { capacity: () => this.timed({ operation: 'capacity' }, capacity) } : {}),

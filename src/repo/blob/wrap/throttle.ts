@@ -2,7 +2,7 @@ import { setTimeout as sleepFor } from 'node:timers/promises'
 import { UsageError } from '#base/errors.ts'
 import { asObject, numberOf } from '#base/json-read.ts'
 import { Limiter } from '#base/limit.ts'
-import type { BlobId, BlobInfo, BlobStorage, BlobWrapper, ByteRange, PutOptions } from '../storage.ts'
+import type { BlobExtras, BlobId, BlobInfo, BlobStorage, BlobWrapper, ByteRange, PutOptions } from '../storage.ts'
 import { ForwardingStorage } from './forward.ts'
 
 /** Limits of one connection; 0 = none (spec 04, 4.5). */
@@ -105,6 +105,12 @@ class ThrottledStorage extends ForwardingStorage {
     this.#download = new TokenBucket(limits.maxDownloadSpeedBytesPerSecond, timing)
     this.#readSlots = new Limiter(limits.concurrentReads || Number.POSITIVE_INFINITY)
     this.#writeSlots = new Limiter(limits.concurrentWrites || Number.POSITIVE_INFINITY)
+  }
+
+  /** What is read from a blob's own file could not be counted: all reads go through get. */
+  override get extras(): BlobExtras {
+    const { withFile: _, ...others } = this.inner.extras
+    return others
   }
 
   override async get(id: BlobId, range?: ByteRange): Promise<Buffer> {

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache'
-import type { BlobId, BlobReader } from '#repo/blob/storage.ts'
+import type { BlobId, BlobReader, BlobStorage } from '#repo/blob/storage.ts'
 import type { ContentInfo } from '../store.ts'
 import { type ContentSource, directSource } from './content-source.ts'
 import { SingleFlight } from './single-flight.ts'
@@ -12,13 +12,13 @@ const maxKnownSizes = 1000
 
 /** Reads packs on a local disk: small contents by blocks that are kept for a while, because what was written together is read together
  *  and opening the pack costs more than reading it. */
-export function blockSource(storage: BlobReader): ContentSource {
+export function blockSource(storage: BlobStorage): ContentSource {
   const direct = directSource(storage)
   const blocks = new Blocks(storage)
   const fetch = async (info: ContentInfo): Promise<Buffer> =>
     (info.packedLength <= maxSmallBytes ? await blocks.read(info.packBlob, info.packOffset, info.packedLength) : undefined) ??
     direct.fetch(info)
-  return { ...direct, fetch }
+  return { ...direct, fetch, withFile: storage.extras.withFile }
 }
 
 class Blocks {
