@@ -40,7 +40,7 @@ function openLocked(options: StagingOptions, lowerTree: LowerTree, files: SpoolF
     for (const change of changes) tree.apply(change)
     const made = createJournalFile(files, directory, header, [changes], 0)
     journal = new Journal(files, directory, made.fd, made.end, made.sequence)
-    lower = options.lower
+    lower = header.lower as Staging['lower'] // without the root entry, whose numbers JSON does not know
     const node = tree.get(root)
     tree.uncount(node)
   } else {
