@@ -28,7 +28,7 @@ const attributesOf = (facts: NodeFacts): FrozenAttributes => ({
 export function freezeTree(tree: StagingTree, spool: Spool, lower: LowerTree, states: Map<StagingNode, FrozenState>): FrozenNode {
   const freeze = (node: StagingNode): FrozenNode | DirectoryEntry => {
     const attributes = attributesOf(node.facts)
-    states.set(node, { facts: node.facts, ranges: node.ranges, generation: node.generation })
+    states.set(node, { facts: node.facts, ranges: node.ranges, generation: node.ranges === undefined ? -1 : node.generation })
     if (node.children !== undefined) return directory(node, node.children, attributes)
     if (node.kind === fileKind.regular) return file(node, attributes, spool, lower)
     if (node.kind !== fileKind.symlink) return { kind: 'special', node: node.id, attributes }
@@ -87,7 +87,7 @@ function file(node: StagingNode, attributes: FrozenAttributes, spool: Spool, low
 
 /** True for nodes that the lower tree does not have as they are. */
 export function isKept(node: StagingNode): boolean {
-  if (node.isCounted || node.isLeftOut || (node.isStored && !node.isDirectory && node.facts.links > 1)) return true
+  if (node.isCounted || node.isLeftOut || (node.isStored && node.hadLinks)) return true
   for (const child of node.children?.values() ?? []) if (child instanceof StagingNode && isKept(child)) return true
   return false
 }

@@ -22,6 +22,8 @@ export class StagingNode {
   /** Waits for a snapshot. */
   isCounted = false
   isLeftOut = false
+  /** Has or had several names, so that `parent` and `name` may not be the one that is left. */
+  hadLinks = false
   lookups = 0
   opens = 0
   writers = 0

@@ -364,14 +364,14 @@ export class Overlay implements Staging {
     const states = new Map<StagingNode, FrozenState>()
     let droppedXattrs = 0
     for (const node of tree.counted) droppedXattrs += node.xattrs?.size ?? 0
-    spool.isHeld = true
+    spool.isHeld = tree.isFrozen = true
     const root = freezeTree(tree, spool, lowerTree, states) as FlushPoint['root']
     return {
       root,
       droppedXattrs,
       commit: (result) => this.commit(states, result),
       abandon: () => {
-        spool.isHeld = false
+        spool.isHeld = tree.isFrozen = false
       },
     }
   }
@@ -398,7 +398,7 @@ export class Overlay implements Staging {
     this.lower = { snapshotId: result.snapshotId, rootObject: result.rootObject }
     this.lastFlushId = result.snapshotId
     await this.checkpoint(journal, tree)
-    spool.isHeld = false
+    spool.isHeld = tree.isFrozen = false
     spool.remove(spool.takeDoomed())
     spool.usedBytes = tree.dirtyBytes
     this.firstChangeMs = tree.counted.size === 0 ? undefined : this.lastChangeMs

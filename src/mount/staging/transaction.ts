@@ -72,7 +72,9 @@ export class Transaction {
   /** Takes a name away; what the lower directory may have under it is hidden. */
   unname(directory: StagingNode, name: ByteName): void {
     const table = this.tree.tableIn(directory.id)
-    const isBelow = directory.base !== '' && (directory.base !== directory.view || (table?.stored.find(name) ?? 0) >= 0)
+    const isBelow =
+      this.tree.isFrozen || // the object that is being made of the directory may have it
+      (directory.base !== '' && (directory.base !== directory.view || (table?.stored.find(name) ?? 0) >= 0))
     this.changes.push({ type: 'name', directory: directory.id, name, node: isBelow ? 0 : -1 })
   }
 

@@ -20,6 +20,8 @@ export class StagingTree {
   private readonly idle = new Set<LowerTable>()
   readonly counted = new Set<StagingNode>()
   dirtyBytes = 0
+  /** A flush point is being written. */
+  isFrozen = false
   /** Told of nodes that nobody can reach any more. */
   onGone: (node: StagingNode) => void = () => undefined
 
@@ -294,6 +296,7 @@ export class StagingTree {
     switch (change.type) {
       case 'node':
         node.facts = change.facts
+        if (!node.isDirectory && change.facts.links > 1) node.hadLinks = true
         return
       case 'base':
         if (node.isDirectory && node.base === change.objectId) return // its listing may be an older one
