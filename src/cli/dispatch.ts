@@ -19,6 +19,7 @@ export async function dispatch(
       )
       if (!leaf || !isLeaf(leaf)) throw new Error(`no command ${path.join(' ')}`)
       await (await leaf.load()).run(context, values)
+      if (leaf.maintains) await (await import('./maintain.ts')).maintainAfterWrite(context)
     } catch (error) {
       failure = { error }
     }

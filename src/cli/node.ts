@@ -7,6 +7,8 @@ export interface Leaf {
   readonly hidden?: boolean
   /** Works without the connected repository; all others have it opened while the rest of the program is still loading. */
   readonly standsAlone?: boolean
+  /** Is followed by automatic maintenance when it has succeeded (spec 06, 4.4). */
+  readonly maintains?: boolean
   readonly load: () => Promise<Command>
 }
 

@@ -50,6 +50,7 @@ export class CommittedIndex {
   #refreshAtMs = 0
   #refreshing: Promise<void> | undefined
   #queue: Promise<unknown> = Promise.resolve()
+  #refreshOff = 0
   set = new IndexSet([], undefined)
   revision = 0
 
@@ -75,7 +76,7 @@ export class CommittedIndex {
   /** Loads again when the last load is older than 15 minutes; callers at the same time share it. */
   async loadIfOld(): Promise<void> {
     const { clock, permissive, autoRefresh } = this.#parts
-    if (permissive || !autoRefresh || clock.nowMs() < this.#refreshAtMs) return
+    if (permissive || !autoRefresh || this.#refreshOff > 0 || clock.nowMs() < this.#refreshAtMs) return
     this.#refreshing ??= this.load()
       .catch((error: unknown) => {
         this.#refreshAtMs = clock.nowMs() + retryAfterMs
@@ -93,6 +94,30 @@ export class CommittedIndex {
     await this.#parts.forgetListings()
     this.#damaged.clear()
     await this.load()
+  }
+
+  /** While `work` runs the indexes are loaded again only when refresh or change is called. */
+  async withoutRefresh<T>(work: () => Promise<T>): Promise<T> {
+    this.#refreshOff++
+    try {
+      return await work()
+    } finally {
+      this.#refreshOff--
+    }
+  }
+
+  /** Lets `work` merge or replace index blobs, apart from any load or write, and loads the outcome, also when it failed. */
+  change<T>(work: (manager: IndexBlobManager) => Promise<T>): Promise<T> {
+    return this.#exclusive(async () => {
+      const { manager, forgetListings } = this.#parts
+      try {
+        return await work(manager)
+      } finally {
+        manager.invalidate()
+        await forgetListings()
+        await this.#load()
+      }
+    })
   }
 
   /** Stores shards as index blobs and adds them to the set, apart from any load. `then` runs in the same tick as the addition.

@@ -1,5 +1,7 @@
 import type { BlobId } from '#repo/blob/storage.ts'
 import type { ContentId } from './content-id.ts'
+import type { IndexSet } from './index/index-set.ts'
+import type { IndexBlobManager } from './index-blobs/manager.ts'
 
 /** One row of an index (spec 02, section 3). Times in unix seconds. */
 export interface ContentInfo {
@@ -70,9 +72,21 @@ export interface ContentStore extends ContentReader {
   /** Index blobs that are skipped because they are damaged, with the reason. Whoever deletes unreferenced packs, merges indexes or counts
    *  on the list of contents being whole must refuse while there are any: they may name packs that nothing else names. */
   readonly damagedIndexes?: ReadonlyMap<BlobId, string>
+  /** What maintenance works with. Absent where the indexes are not ours to change. */
+  readonly upkeep?: ContentUpkeep
   /** Bytes and counts since open, for statistics and progress. */
   readonly counters: ContentCounters
   close(): Promise<void>
+}
+
+/** The indexes of a store, for maintenance. */
+export interface ContentUpkeep {
+  /** The committed contents as they are now; pending writes are not among them. It does not change, the next read gives another one. */
+  readonly committed: IndexSet
+  /** While `work` runs the indexes are not loaded again by themselves. */
+  withoutRefresh<T>(work: () => Promise<T>): Promise<T>
+  /** Runs `work` on the index blobs, apart from any other load or write of indexes, and then loads what it has made of them. */
+  changeIndexes<T>(work: (indexes: IndexBlobManager) => Promise<T>): Promise<T>
 }
 
 export interface ContentCounters {

@@ -62,6 +62,10 @@ export class IndexFileV1 extends IndexRows {
     return name
   }
 
+  packedLengthAt(row: number): number {
+    return this.bytes.readUInt32BE(this.entry(row) + this.keySize + 16)
+  }
+
   at(row: number): ContentInfo {
     const value = this.entry(row) + this.keySize
     const flagsAndOffset = this.bytes.readUInt32BE(value + 12)

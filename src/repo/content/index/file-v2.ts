@@ -75,6 +75,12 @@ export class IndexFileV2 extends IndexRows {
     return this.#packOf(this.entry(row) + this.keySize)
   }
 
+  packedLengthAt(row: number): number {
+    const value = this.entry(row) + this.keySize
+    const high = this.#valueSize > 18 ? (this.bytes[value + 18] as number) : 0
+    return this.bytes.readUIntBE(value + 11, 3) + (high & 15) * 0x100_0000
+  }
+
   #packOf(value: number): string {
     let number = this.bytes.readUInt16BE(value + 14)
     if (this.#valueSize > 17) number += (this.bytes[value + 17] as number) * 65_536

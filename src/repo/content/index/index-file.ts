@@ -17,5 +17,6 @@ export interface IndexFile {
   timestampAt(row: number): number
   deletedAt(row: number): boolean
   packAt(row: number): string
+  packedLengthAt(row: number): number
   at(row: number): ContentInfo
 }

@@ -29,6 +29,11 @@ export class IndexSet {
   /** Files that the next set will have merged with others; no table is made for them. */
   readonly #small: readonly IndexFile[]
   readonly #candidates: number[] = []
+  /** Where the last search ended. */
+  #foundFile: IndexFile | undefined
+  #foundRow = -1
+  /** Number of the first row of each file, once slots are asked for. */
+  #bases: Map<IndexFile, number> | undefined
 
   /** `watermarkSeconds`: deletion watermark in unix seconds, or undefined. `previous`: the set that this one replaces; its table is taken
    *  over when all its files are still there, which leaves nothing to the older set but slow look-ups. Throws CorruptIndexError. */
@@ -53,6 +58,47 @@ export class IndexSet {
   /** Newest record of a content, deleted ones above the watermark included. Throws InvalidContentIdError when the ID has another length
    *  than those of the indexes. */
   find(id: ContentId): ContentInfo | undefined {
+    this.#search(id)
+    return this.#foundFile?.at(this.#foundRow)
+  }
+
+  /** Number of the row that holds the newest record of a content, from 0 up to `count`; -1 when there is none. Sets of contents are kept as
+   *  one bit per row. Throws as find does. */
+  slotOf(id: ContentId): number {
+    this.#search(id)
+    return this.#foundFile === undefined ? -1 : this.#baseOf(this.#foundFile) + this.#foundRow
+  }
+
+  /** The winning record of every content in key order, deleted ones above the watermark included. The object given is the same each time:
+   *  nothing is made per record. Of two records that are the same in all that counts either may be given: ask slotOf before concluding that
+   *  one is not in a set of slots. */
+  *winners(): Generator<{ readonly slot: number; readonly file: IndexFile; readonly row: number }, void, undefined> {
+    const cursor = new MergeCursor(this.#files)
+    if (!cursor.next()) return
+    const at = { slot: 0, file: cursor.file, row: 0 }
+    do {
+      at.file = cursor.file
+      at.row = cursor.row
+      if (this.#isHidden(at.file, at.row)) continue
+      at.slot = this.#baseOf(at.file) + at.row
+      yield at
+    } while (cursor.next())
+  }
+
+  #baseOf(file: IndexFile): number {
+    if (!this.#bases) {
+      this.#bases = new Map()
+      let base = 0
+      for (const each of this.#files) {
+        this.#bases.set(each, base)
+        base += each.count
+      }
+    }
+    return this.#bases.get(file) as number
+  }
+
+  /** Leaves the place of the newest record in #foundFile and #foundRow. */
+  #search(id: ContentId): void {
     const key = this.#keyOf(id)
     const table = this.#tableFor(key)
     const chosen = table === undefined ? 0 : table.candidates(key, this.#candidates)
@@ -67,7 +113,8 @@ export class IndexSet {
         bestRow = row
       }
     }
-    return best === undefined || this.#isHidden(best, bestRow) ? undefined : best.at(bestRow)
+    this.#foundFile = best === undefined || this.#isHidden(best, bestRow) ? undefined : best
+    this.#foundRow = bestRow
   }
 
   /** Winning records of a range in key order. */

@@ -42,6 +42,7 @@ export abstract class IndexRows implements IndexFile {
   abstract timestampAt(row: number): number
   abstract deletedAt(row: number): boolean
   abstract packAt(row: number): string
+  abstract packedLengthAt(row: number): number
   abstract at(row: number): ContentInfo
 
   /** Offset of an entry. Throws CorruptIndexError when it lies outside the file. */
