@@ -8,7 +8,7 @@ import { contains, type Description, describe1, describeModel, type ModelNode, n
 
 const names = ['a', 'b', 'c', 'd', 'e', 'f', Buffer.from('ü').toString('latin1')]
 const kindBits = { file: 0o100000, directory: 0o040000, link: 0o120000, fifo: 0o010000 } as const
-const kindNames: Record<number, ModelNode['kind']> = { 16807: 'file', 9604: 'directory', 21609: 'link', 2401: 'fifo' }
+const kindNames = new Map(Object.entries(kindBits).map(([kind, bits]) => [bits as number, kind as ModelNode['kind']]))
 const maxBytes = 40_000
 
 interface Place {
@@ -359,7 +359,7 @@ export class RandomOperations {
     const walk = async (id: number, path: string): Promise<void> => {
       const a = emptyAttributes()
       this.staging.attributes(id, a)
-      const kind = kindNames[a.mode & 0o170000] as ModelNode['kind']
+      const kind = kindNames.get(a.mode & 0o170000) as ModelNode['kind']
       const body =
         kind === 'file'
           ? await this.staging.read(id, 0, a.sizeBytes + 9)
