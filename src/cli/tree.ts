@@ -237,6 +237,10 @@ export const root: Branch = {
           },
         },
         list: { describe: 'List snapshots', aliases: ['ls'], load: async () => (await import('./commands/snapshot/list.ts')).list },
+        migrate: {
+          describe: 'Copy snapshots from another repository',
+          load: async () => (await import('./commands/snapshot/migrate.ts')).migrate,
+        },
         restore: { describe: 'Restore a folder or file', load: async () => (await import('./commands/restore.ts')).restore },
         pin: { describe: 'Keep snapshots from expiring', load: async () => (await import('./commands/snapshot/pin.ts')).pin },
         verify: {
