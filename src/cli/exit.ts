@@ -8,12 +8,18 @@ export class SilentFailure extends KuraError {
   }
 }
 
-/** A failed command: its own message, printed as it is. */
+/** A failed command: its own message, printed as it is. `status` is its exit status where a script is told more than "failed". */
 export class CommandError extends KuraError {
   readonly code = 'COMMAND'
+  readonly status: number
+
+  constructor(message: string, options: ErrorOptions & { readonly status?: number } = {}) {
+    super(message, options)
+    this.status = options.status ?? exitStatus.failure
+  }
 }
 
-/** 0 is success, help and version; everything else is 1 (spec 06, 2.5). */
+/** 0 is success, help and version; everything else is 1 (spec 06, 2.5), but for what a command says itself. */
 export const exitStatus = { success: 0, failure: 1 } as const
 
 /** The one line on stderr for anything that a command threw; undefined when nothing is left to say. */

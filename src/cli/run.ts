@@ -1,7 +1,7 @@
 import { UsageError } from '#base/errors.ts'
 import { bindValues, isGiven, isUsed, type ParsedLine, parseLine } from './argv.ts'
 import { openContext } from './context.ts'
-import { exitStatus, failureLine, usageLine } from './exit.ts'
+import { CommandError, exitStatus, failureLine, usageLine } from './exit.ts'
 import type { CommandIo } from './io.ts'
 import type { ConsoleLogOptions, LogLevel } from './log.ts'
 import { ConsoleLog, Log, type LogSink } from './log.ts'
@@ -64,7 +64,7 @@ async function runCommand(line: ParsedLine, values: Readonly<Record<string, unkn
     const { dispatch } = await import('./dispatch.ts')
     await dispatch(root, line.path, context, values)
   } catch (error) {
-    status = exitStatus.failure
+    status = error instanceof CommandError ? error.status : exitStatus.failure
     const text = failureLine(error)
     if (text !== undefined) log.debug(`failed: ${text}`)
     if (text !== undefined) host.io.err(`${error instanceof UsageError && !context.wasOpened ? usageLine(text) : text}\n`)
@@ -72,7 +72,7 @@ async function runCommand(line: ParsedLine, values: Readonly<Record<string, unkn
   try {
     await context.close()
   } catch (error) {
-    status = exitStatus.failure
+    if (status === exitStatus.success) status = exitStatus.failure
     host.io.err(`${failureLine(error)}\n`)
   }
   log.close()

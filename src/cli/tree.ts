@@ -5,6 +5,11 @@ import type { Branch } from './node.ts'
 export const root: Branch = {
   describe: 'Kopia-compatible backups that are simply there, as a folder',
   children: {
+    flush: {
+      describe: 'Make snapshots of what was written into writable mounts',
+      standsAlone: true,
+      load: async () => (await import('./commands/flush.ts')).flush,
+    },
     help: { describe: 'Show help', standsAlone: true, load: async () => (await import('./commands/help.ts')).help },
     blob: {
       describe: 'Commands to manipulate raw storage objects (blobs)',

@@ -43,8 +43,10 @@ export interface SnapshotMountOptions {
 
 /** `backup/` (one source) or `backup/NAME/` (several), and the control files of `.kura/`. */
 export interface WritablePart extends Omit<BackupOptions, 'timeoutMs' | 'maxCachedBytes' | 'warn'> {
-  /** Called once with the opened overlays, before the mount is there. */
-  readonly controlOf: (overlays: readonly OpenedOverlay[]) => Control
+  /** Called once with the opened overlays, before the mount is there. `refresh` makes it show at once what is new in the repository. */
+  readonly controlOf: (overlays: readonly OpenedOverlay[], refresh: () => Promise<void>) => Control
+  /** Called when the mount is gone, before the overlays are closed: the last chance to flush them. */
+  readonly beforeClose?: () => Promise<void>
 }
 
 export interface SnapshotMountRequest {
@@ -98,12 +100,12 @@ export async function mountSnapshots(request: SnapshotMountRequest): Promise<Sna
   if (await removeDeadMount(mountPoint)) warn(`${mountPoint}: removed a mount whose process had ended.`)
 
   let mount: FuseMount | undefined
-  const tree = await buildTree(request, options, warn, (stale) => {
+  const { tree, renew } = await buildTree(request, options, warn, (stale) => {
     for (const { node, name } of stale) mount?.invalidateEntry(node, name)
   })
   const allowOther = options.allowOther ?? isRoot()
   const overlays = await openWritable(request, options, warn)
-  const operations = overlays === undefined ? tree : withOverlays(tree, overlays, request)
+  const operations = overlays === undefined ? tree : withOverlays(tree, overlays, request, renew)
   const closeOverlays = async (): Promise<void> => {
     for (const { staging } of overlays ?? []) await staging.close()
   }
@@ -121,7 +123,13 @@ export async function mountSnapshots(request: SnapshotMountRequest): Promise<Sna
     await closeOverlays()
     throw error
   })
-  const ended = mount.done.finally(closeOverlays)
+  const ended = mount.done.finally(async () => {
+    try {
+      await request.writable?.beforeClose?.()
+    } finally {
+      await closeOverlays()
+    }
+  })
   const done = isTemporary ? ended.finally(() => rmdir(mountPoint).catch(() => undefined)) : ended
   unmountOnAbort(mount, request.signal, mountPoint, warn)
   return {
@@ -145,9 +153,14 @@ async function openWritable(
   return openOverlays(repository, { ...writable, timeoutMs, maxCachedBytes: maxCachedBytes / 2, warn })
 }
 
-function withOverlays(tree: SnapshotOperations, overlays: readonly OpenedOverlay[], request: SnapshotMountRequest): Router {
+function withOverlays(
+  tree: SnapshotOperations,
+  overlays: readonly OpenedOverlay[],
+  request: SnapshotMountRequest,
+  renew: () => Promise<void>,
+): Router {
   const { clock } = request.repository
-  const control = (request.writable as WritablePart).controlOf(overlays)
+  const control = (request.writable as WritablePart).controlOf(overlays, renew)
   const named = overlays.map(({ name, staging }) => ({ name: byteName(name), operations: new BackupOperations(staging, rootNode) }))
   const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
   return new Router(tree, named, { control, owner, nowSeconds: () => Math.floor(clock.nowMs() / 1000) })
@@ -202,18 +215,20 @@ async function buildTree(
   options: typeof defaults,
   warn: (line: string) => void,
   invalidate: Invalidate,
-): Promise<SnapshotOperations> {
+): Promise<{ readonly tree: SnapshotOperations; readonly renew: () => Promise<void> }> {
   const tables = new Tables(async (id) => (await readStoredDirectory(repository, id)).entries, {
     maxIdleDirectories: options.maxCachedDirectories,
     maxIdleEntries: options.maxCachedEntries,
     timeoutMs: options.timeoutMs,
   })
   const reader = new FileReader(repository.objects, new SegmentCache(options.maxCachedBytes, options.maxCachedBytes / 2), options.timeoutMs)
-  const visit = await plantRoot(repository, target, tables, options.refreshMs, warn, invalidate)
-  return new SnapshotOperations(tables, reader, { onLiveVisit: visit, report: reporter(warn) })
+  const live = await plantRoot(repository, target, tables, options.refreshMs, warn, invalidate)
+  const onLiveVisit = (): Promise<void> | undefined => live?.visit()
+  const renew = async (): Promise<void> => live?.renew()
+  return { tree: new SnapshotOperations(tables, reader, { onLiveVisit, report: reporter(warn) }), renew }
 }
 
-/** Puts the root where the target says; returns what to call at visits of the levels that change. */
+/** Puts the root where the target says; returns the levels that change, where there are any. */
 async function plantRoot(
   repository: Repository,
   target: string,
@@ -221,13 +236,13 @@ async function plantRoot(
   refreshMs: number,
   warn: (line: string) => void,
   invalidate: Invalidate,
-): Promise<() => Promise<void> | undefined> {
+): Promise<LiveLevels | undefined> {
   const isSource = target.includes('@')
   if (target !== 'all' && !isSource) {
     const { entry } = await resolveTree(repository, target)
     if (entry.type !== 'd') throw new UsageError(`Cannot mount ${target}: it is a file. Name the directory that it is in, or restore it.`)
     tables.add(anchor(rootRow('', target, entry)))
-    return () => undefined
+    return undefined
   }
   const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
   const source = isSource ? parseSource(target, { user: repository.client.username, host: repository.client.hostname }) : undefined
@@ -241,7 +256,7 @@ async function plantRoot(
   })
   await live.start()
   tables.add(anchor(groupRow('', levels.root, levels.newestNs, owner)))
-  return () => live.visit()
+  return live
 }
 
 const nodesOf = (levels: SnapshotLevels, stale: readonly Stale[]): { node: number; name: string }[] =>

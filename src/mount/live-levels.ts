@@ -37,10 +37,7 @@ export class LiveLevels {
   /** To be called on each visit: undefined when what is known is fresh, else a promise that resolves when it is, or after `waitMs`. */
   visit(): Promise<void> | undefined {
     if (this.options.clock.nowMs() - this.refreshedMs < this.options.refreshMs) return undefined
-    this.running ??= this.refresh().finally(() => {
-      this.running = undefined
-    })
-    const running = this.running
+    const running = this.running ?? this.renew()
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, this.options.waitMs)
       void running.then(() => {
@@ -48,6 +45,19 @@ export class LiveLevels {
         resolve()
       })
     })
+  }
+
+  /** Looks at once, since something is known to be new; visitors wait for it. */
+  renew(): Promise<void> {
+    this.refreshedMs = Number.NEGATIVE_INFINITY
+    const before = this.running ?? Promise.resolve()
+    const running = before
+      .then(() => this.refresh())
+      .finally(() => {
+        if (this.running === running) this.running = undefined
+      })
+    this.running = running
+    return running
   }
 
   private async refresh(): Promise<void> {

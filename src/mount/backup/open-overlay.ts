@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { mkdirSync, statfsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
 import { UsageError } from '#base/errors.ts'
@@ -20,8 +21,10 @@ export interface BackupOptions {
   readonly repositoryId: string
   /** Folder of the spools; each source has a folder of its own in it. Default: of the user's state (XDG base directories). */
   readonly spoolDirectory?: string | undefined
-  readonly spoolLimitBytes: number
-  readonly spoolReserveBytes: number
+  /** Default: what the disk has. */
+  readonly spoolLimitBytes?: number | undefined
+  /** Left free on the disk of the spool. Default: 5 % of it, at most 2 GiB. */
+  readonly spoolReserveBytes?: number | undefined
   readonly xattrs: StagingOptions['xattrs']
   readonly takeOver: boolean
   readonly timeoutMs: number
@@ -38,6 +41,8 @@ export interface OpenedOverlay {
 }
 
 const defaultPath = '/backup'
+const maxReserveBytes = 2 ** 31
+const reservedShare = 0.05
 
 /** Opens the overlays of a writable mount, each over the newest complete snapshot of its source. UsageError for a source named twice or two
  *  of the same name; StagingError for one that is in use. All or none are open. */
@@ -85,7 +90,8 @@ async function openOverlay(
   const root = newest?.rootEntry
   const text = formatSource(source)
   const directory = join(options.spoolDirectory ?? defaultSpoolDirectory(), spoolName(options.repositoryId, text))
-  const { spoolLimitBytes, spoolReserveBytes, xattrs, takeOver, warn, repositoryId } = options
+  const { xattrs, takeOver, warn, repositoryId } = options
+  const space = spoolSpace(directory, options)
   const staging = await openStaging(
     {
       directory,
@@ -96,8 +102,7 @@ async function openOverlay(
           ? undefined
           : { snapshotId: newest.id, rootObject: root.objectId, root },
       xattrs,
-      spoolLimitBytes,
-      spoolReserveBytes,
+      ...space,
       owner: { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 },
       takeOver,
       firstNode: overlayNode(index),
@@ -107,6 +112,15 @@ async function openOverlay(
     lower,
   )
   return { name: nameOf(source), source, directory, staging }
+}
+
+/** Spec 08, 4.9. */
+function spoolSpace(directory: string, options: BackupOptions): { readonly spoolLimitBytes: number; readonly spoolReserveBytes: number } {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
+  const { bsize, blocks, bavail } = statfsSync(directory)
+  const spoolReserveBytes = options.spoolReserveBytes ?? Math.min(maxReserveBytes, Math.floor(bsize * blocks * reservedShare))
+  const freeBytes = Math.max(0, bsize * bavail - spoolReserveBytes)
+  return { spoolLimitBytes: options.spoolLimitBytes ?? freeBytes, spoolReserveBytes }
 }
 
 function lowerTree(repository: Repository, { maxCachedBytes, timeoutMs }: BackupOptions): LowerTree {
