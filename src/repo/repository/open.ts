@@ -44,13 +44,15 @@ export interface OpenSettings {
 export interface OpenOptions extends OpenSettings {
   readonly configFile: string
   readonly password: string
+  /** Read for KOPIA_CACHE_DIRECTORY; absent = that of the process. Who opens a second repository must not let it share the cache. */
+  readonly env?: Readonly<Record<string, string | undefined>>
 }
 
 /** Opens the repository of a configuration file. Throws NotConnectedError, LocalConfigError, WrongPasswordError, NotARepositoryError,
  *  UpgradeInProgressError, and the errors of storage and format. Source: spec 01, 1.12. */
 export async function openRepository(options: OpenOptions): Promise<DirectRepository> {
   const { configFile, password } = options
-  const config = await readLocalConfig(configFile)
+  const config = await readLocalConfig(configFile, options.env)
   if (!config.storage)
     throw new LocalConfigError(`the connection ${configFile} is to a repository server; this command needs the storage itself`)
   const permissive = permissiveAllowed(config)

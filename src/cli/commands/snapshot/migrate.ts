@@ -56,7 +56,7 @@ async function openSource(c: CommandContext, configFile: string): Promise<Reposi
   const saved = await readPassword(configFile)
   const password = saved ?? givenPassword(c) ?? (await c.io.askSecret('Enter password to open the source repository: '))
   try {
-    return await openRepository({ ...openSettings(c), configFile, password })
+    return await openRepository({ ...openSettings(c), configFile, password, env: {} })
   } catch (error) {
     throw new CommandError(`can't open the source repository of ${configFile}: ${messageOf(error)}`, { cause: error })
   }
