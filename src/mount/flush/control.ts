@@ -4,6 +4,7 @@ import type { ByteName } from '#fuse/operations.ts'
 import type { Control } from '../control.ts'
 import type { Staging } from '../staging/staging.ts'
 import type { FinishedJob, Flusher } from './flusher.ts'
+import { statusOf } from './status.ts'
 
 const longestWaitMs = 30_000
 const text = (value: string): Uint8Array => Buffer.from(value)
@@ -90,33 +91,4 @@ const iso = (ms: number): string => new Date(ms).toISOString()
 function errnoOf(error: unknown) {
   const code = systemCode(error)
   return code === 'ENOSPC' || code === 'EACCES' ? errno[code] : errno.EIO
-}
-
-function statusOf(flusher: Flusher): Record<string, unknown> {
-  const { staging, job, last } = flusher
-  const usage = staging.usage()
-  return {
-    state: flusher.state,
-    dirty_files: usage.dirtyFiles,
-    dirty_bytes: usage.dirtyBytes,
-    spool_used: usage.spoolUsedBytes,
-    spool_limit: usage.spoolLimitBytes,
-    lower: staging.lower?.snapshotId ?? '',
-    job: job ? { id: job.id, phase: job.phase, done: job.files, total: usage.dirtyFiles } : null,
-    last: last ? statusOfLast(last) : null,
-  }
-}
-
-function statusOfLast({ result, startedMs, endedMs, error }: FinishedJob): Record<string, unknown> {
-  return {
-    snapshot_id: result?.snapshot.id ?? '',
-    root_object_id: result?.tree.rootEntry.objectId ?? '',
-    started: iso(startedMs),
-    ended: iso(endedMs),
-    files: result?.tree.counters.fileCount ?? 0,
-    bytes: result?.tree.counters.totalBytes ?? 0,
-    dropped: { special: result?.tree.droppedSpecial ?? 0, links: result?.tree.droppedLinks ?? 0 },
-    concurrent: result?.concurrentId ?? '',
-    error: error === undefined ? '' : messageOf(error),
-  }
 }

@@ -1,5 +1,5 @@
 import { posix } from 'node:path'
-import type { Repository } from '#repo/repository/repository.ts'
+import { isDirect, type Repository } from '#repo/repository/repository.ts'
 import { expireSnapshots } from '#snapshot/expire.ts'
 import type { Snapshot } from '#snapshot/model/snapshot.ts'
 import { findPrevious, saveSnapshot } from '#snapshot/model/snapshots.ts'
@@ -34,6 +34,9 @@ export interface FlushResult {
   /** A snapshot of the source that somebody else made since the lower one. */
   readonly concurrentId: string | undefined
   readonly expiredCount: number
+  /** Written to storage; 0 through a server, which does not say. */
+  readonly newBytes: number
+  readonly droppedXattrs: number
 }
 
 /** Makes a snapshot of a flush point, durable in storage, and commits the point. On failure the point is given up: nothing staged is
@@ -46,8 +49,10 @@ export async function flushToSnapshot(
   signal?: AbortSignal,
 ): Promise<FlushResult> {
   try {
-    const result = await write(repository, point, options, progress, signal)
-    const { snapshot, tree } = result
+    const writtenBefore = writtenBytes(repository)
+    const saved = await write(repository, point, options, progress, signal)
+    const { snapshot, tree } = saved
+    const result = { ...saved, newBytes: writtenBytes(repository) - writtenBefore, droppedXattrs: point.droppedXattrs }
     await progress.phase?.('committing')
     const rootObject = tree.rootEntry.objectId
     if (rootObject !== '') await point.commit({ snapshotId: snapshot.id, rootObject, objects: tree.objects })
@@ -64,7 +69,7 @@ async function write(
   options: FlushOptions,
   progress: FlushProgress,
   signal: AbortSignal | undefined,
-): Promise<FlushResult> {
+): Promise<Omit<FlushResult, 'newBytes' | 'droppedXattrs'>> {
   const { source, lowerId } = options
   const startNs = repository.clock.nowNs()
   await progress.phase?.('writing')
@@ -112,6 +117,8 @@ async function write(
   await progress.phase?.('durable')
   return { snapshot: { ...snapshot, id }, isIdentical: false, tree, concurrentId, expiredCount }
 }
+
+const writtenBytes = (repository: Repository): number => (isDirect(repository) ? repository.contents.counters.writtenBytes : 0)
 
 /** Whether any policy was changed since then: what the rules in force left out at that time is not known. */
 async function hasNewerPolicy(repository: Repository, sinceNs: bigint): Promise<boolean> {
