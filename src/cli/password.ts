@@ -18,10 +18,13 @@ export async function existingPassword(c: CommandContext, lookUp: boolean): Prom
 
 /** Password of a repository to be made: given, else asked for until the same is typed twice. */
 export async function newPassword(c: CommandContext): Promise<string> {
-  const given = givenPassword(c)
-  if (given !== undefined) return given
+  return givenPassword(c) ?? askTwice(c, 'Enter password to create new repository: ')
+}
+
+/** Asks with `question` until the same password is typed twice. CommandError after too many attempts. */
+export async function askTwice(c: CommandContext, question: string): Promise<string> {
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
-    const first = await askUntilGiven(c, 'Enter password to create new repository: ')
+    const first = await askUntilGiven(c, question)
     const second = await askUntilGiven(c, 'Re-enter password for verification: ')
     if (first === second) return first
     c.io.out('Passwords don’t match!')

@@ -182,6 +182,10 @@ export const root: Branch = {
           standsAlone: true,
           load: async () => (await import('./commands/repository/disconnect.ts')).disconnect,
         },
+        'change-password': {
+          describe: 'Change the repository password',
+          load: async () => (await import('./commands/repository/change-password.ts')).changePasswordCommand,
+        },
         'set-client': {
           describe: 'Set options of this client',
           standsAlone: true,
@@ -195,6 +199,27 @@ export const root: Branch = {
         status: {
           describe: 'Show the connection and the repository',
           load: async () => (await import('./commands/repository/status.ts')).status,
+        },
+        upgrade: {
+          describe: 'Move the repository to the newest format',
+          hidden: true,
+          children: {
+            begin: {
+              describe: 'Keep other clients out, upgrade the repository, and let them in again',
+              standsAlone: true,
+              load: async () => (await import('./commands/repository/upgrade.ts')).upgradeBegin,
+            },
+            rollback: {
+              describe: 'Undo an upgrade that was not committed',
+              standsAlone: true,
+              load: async () => (await import('./commands/repository/upgrade.ts')).upgradeRollback,
+            },
+            validate: {
+              describe: 'Compare the indexes of before and after an upgrade',
+              standsAlone: true,
+              load: async () => (await import('./commands/repository/upgrade.ts')).upgradeValidate,
+            },
+          },
         },
       },
     },

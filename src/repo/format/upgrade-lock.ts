@@ -1,5 +1,4 @@
 import { parseTimeNs } from '#base/time.ts'
-import { UpgradeInProgressError } from './errors.ts'
 import type { UpgradeLock } from './repository-format.ts'
 
 const drainNs = (lock: UpgradeLock): bigint => lock.maxPermittedClockDriftNs + 2n * lock.ioDrainTimeoutNs
@@ -22,9 +21,4 @@ export function isLocked(lock: UpgradeLock | undefined, nowNs: bigint): boolean 
 /** Whether all writers have stopped at `nowNs` (spec 01, 1.14). */
 export function isDrained(lock: UpgradeLock | undefined, nowNs: bigint): boolean {
   return lock !== undefined && nowNs >= upgradeTimeNs(lock)
-}
-
-/** Throws UpgradeInProgressError when the lock holds for somebody other than `ownerId`. */
-export function checkUpgradeLock(lock: UpgradeLock | undefined, ownerId: string, nowNs: bigint): void {
-  if (lock && lock.ownerId !== ownerId && isLocked(lock, nowNs)) throw new UpgradeInProgressError()
 }

@@ -1,10 +1,10 @@
 import { UsageError } from '#base/errors.ts'
-import type { PutOptions } from '#repo/blob/storage.ts'
-import { blobConfigId, checkRetention, sealBlobConfig } from '#repo/format/blob-config.ts'
-import { checkReadable, formatBlobId, parseFormatBlob, sealFormatBlob } from '#repo/format/format-blob.ts'
+import { checkRetention } from '#repo/format/blob-config.ts'
+import { checkReadable } from '#repo/format/format-blob.ts'
 import { checkWritable } from '#repo/format/new-format.ts'
 import type { BlobRetention, EpochParameters, RepositoryFormat, RequiredFeature } from '#repo/format/repository-format.ts'
 import type { DirectRepository } from './repository.ts'
+import { rewriteFormat } from './rewrite-format.ts'
 
 /** What can be changed in an existing repository (spec 01, 1.6 and 1.10). What is left out stays. */
 export interface ParameterChanges {
@@ -26,7 +26,7 @@ export async function setParameters(repository: DirectRepository, changes: Param
   if (Object.keys(given).length === 0 && !newRetention) throw new UsageError('no changes')
   // The current blobs, not those read when the repository was opened: another client may have changed them since.
   await repository.forgetFormat()
-  const { format, formatKey, retention: oldRetention } = repository
+  const { format, retention: oldRetention } = repository
   const changed: RepositoryFormat = { ...format, ...given }
   const retention = newRetention ?? oldRetention
   if (changed.indexVersion < format.indexVersion) throw new UsageError('index format version can only be upgraded')
@@ -34,9 +34,6 @@ export async function setParameters(repository: DirectRepository, changes: Param
   checkReadable(changed)
   checkWritable(changed)
   checkRetention(retention)
-  const outer = parseFormatBlob(repository.formatBlob)
-  const puts: PutOptions = retention.mode === '' ? {} : { retention }
-  await repository.blobs.put(blobConfigId, [sealBlobConfig(retention, formatKey, format.uniqueId)], puts)
-  await repository.blobs.put(formatBlobId, [sealFormatBlob(changed, outer, formatKey)], puts)
+  await rewriteFormat(repository, changed, retention)
   await repository.forgetFormat()
 }

@@ -5,6 +5,7 @@ import type { BlobRetention, EpochParameters, RepositoryFormat } from '#repo/for
 import type { ParameterChanges } from '#repo/repository/set-parameters.ts'
 
 const flags = [
+  { name: 'upgrade', type: 'bool' },
   { name: 'max-pack-size-mb', type: 'int', placeholder: 'MB' },
   { name: 'index-version', type: 'int' },
   { name: 'retention-mode', type: 'enum', values: ['none', 'GOVERNANCE', 'COMPLIANCE'] },
@@ -29,9 +30,15 @@ export const setParametersCommand = defineCommand({
     const { setParameters } = await import('#repo/repository/set-parameters.ts')
     const repository = await c.openDirect()
     const changes = changesOf(c, values, repository.format, repository.retention)
-    if (Object.keys(changes).length === 0) return c.log.info('no changes\n')
+    const upgrades = values.upgrade === true && !repository.format.epochs.enabled
+    if (Object.keys(changes).length === 0 && !upgrades) return c.log.info('no changes\n')
     c.log.info('')
-    await setParameters(repository, changes)
+    if (upgrades) {
+      const { upgradeWithoutLock } = await import('#repo/repository/upgrade.ts')
+      await upgradeWithoutLock(repository)
+      c.log.info(' - moved the indexes into epochs.')
+    }
+    if (Object.keys(changes).length > 0) await setParameters(repository, changes)
     c.log.info('NOTE: Repository parameters updated, you must disconnect and re-connect all other Kopia clients.')
   },
 })

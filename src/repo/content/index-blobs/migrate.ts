@@ -1,4 +1,4 @@
-import type { BlobId } from '#repo/blob/storage.ts'
+import type { BlobId, BlobStorage } from '#repo/blob/storage.ts'
 import { mergeInto } from '#repo/content/epoch/compact.ts'
 import { uncompactedOf } from '#repo/content/epoch/names.ts'
 import type { IndexBlobContext } from './manager.ts'
@@ -12,10 +12,14 @@ const poisonBody = Buffer.from('The indexes of this repository have moved. Upgra
 /** Moves the indexes of a repository without epochs into epoch 0, with the index version still in force. `storeFormat` writes the new
  *  format parameters (epochs on, index version 2, version >= 2) once the indexes are there. Old `n` blobs stay. Returns the new
  *  index blobs. Throws what reading the old indexes throws; then nothing has changed for readers. Source: spec 02, 4.4. */
-export async function migrateToEpochs(context: IndexBlobContext, storeFormat: () => Promise<void>): Promise<BlobId[]> {
+export async function migrateIndexes(context: IndexBlobContext, storeFormat: () => Promise<void>): Promise<BlobId[]> {
   const { blobs } = await new IndexBlobsV0(context).activeSet()
   const written = blobs.length === 0 ? [] : await mergeInto(uncompactedOf(0), blobs, new SealedIndexes(context))
   await storeFormat()
-  await context.storage.put(poisonBlobId, [poisonBody])
   return written.map(({ id }) => id)
+}
+
+/** Makes clients fail which still hold the old format: they cannot load this index blob. */
+export async function poisonOldClients(storage: BlobStorage): Promise<void> {
+  await storage.put(poisonBlobId, [poisonBody])
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { ContentId } from '#repo/content/content-id.ts'
 import { createIndexBlobManager } from '#repo/content/index-blobs/create.ts'
 import type { IndexCompaction } from '#repo/content/index-blobs/manager.ts'
-import { migrateToEpochs, poisonBlobId } from '#repo/content/index-blobs/migrate.ts'
+import { migrateIndexes, poisonBlobId, poisonOldClients } from '#repo/content/index-blobs/migrate.ts'
 import { SealedIndexes } from '#repo/content/index-blobs/sealed-index.ts'
 import { chooseInputs, IndexBlobsV0 } from '#repo/content/index-blobs/v0.ts'
 import { formatCleanupList, formatCompactionLog, parseCleanupList, parseCompactionLog } from '#repo/content/index-blobs/v0-log.ts'
@@ -184,7 +184,7 @@ test('moving to epochs keeps every record, the index version in force, and poiso
   for (let i = 0; i < 3; i++) await manager.write([shardOf(i, {}, 1)], 's1')
   const before = await rowsOf(manager)
   const order: string[] = []
-  const written = await migrateToEpochs(old, () => {
+  const written = await migrateIndexes(old, () => {
     order.push(...names(old, 'xn'), ...(old.blobs.has(poisonBlobId) ? ['poison'] : []))
     return Promise.resolve()
   })
@@ -194,6 +194,8 @@ test('moving to epochs keeps every record, the index version in force, and poiso
   const set = await loadSet(old, await epochs.activeSet())
   expect([...set.iterate(allIds, true)].map((r) => r.id)).toEqual(before)
   expect((await new SealedIndexes(old).read(written[0] as string))[0]).toBe(1)
+  expect(await rowsOf(manager)).toEqual(before)
+  await poisonOldClients(old.storage)
   await expect(rowsOf(manager)).rejects.toThrow()
 })
 
