@@ -20,24 +20,28 @@ const secretKeys = new Set(
     'password',
     'secretAccessKey',
     'sessionToken',
+    'webIdentityToken',
     'storageKey',
     'sasToken',
     'clientSecret',
-    'clientCert',
+    'clientCertificate',
     'key',
     'keyData',
+    'keyPassphrase',
     'credentials',
+    // Kopia shows it, but it is a file of passwords.
+    'embeddedConfig',
   ].map((k) => k.toLowerCase()),
 )
 
-/** The same JSON with every secret replaced by one `*` per byte (spec 06, 11.2). */
+/** The same JSON with every secret text replaced by one `*` per byte, and every other secret left out (spec 04, 4.1.6; spec 06, 11.2). */
 export function maskSecrets(value: JsonValue): JsonValue {
   if (value === null || typeof value !== 'object') return value
   if (Array.isArray(value)) return (value as readonly JsonValue[]).map(maskSecrets)
   return Object.fromEntries(
-    Object.entries(value).map(([key, member]) => {
-      if (typeof member === 'string' && secretKeys.has(key.toLowerCase())) return [key, '*'.repeat(Buffer.byteLength(member))]
-      return [key, member === undefined ? null : maskSecrets(member as JsonValue)]
+    Object.entries(value).flatMap(([key, member]): [string, JsonValue][] => {
+      if (!secretKeys.has(key.toLowerCase())) return [[key, member === undefined ? null : maskSecrets(member as JsonValue)]]
+      return typeof member === 'string' ? [[key, '*'.repeat(Buffer.byteLength(member))]] : []
     }),
   )
 }

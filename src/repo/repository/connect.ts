@@ -4,6 +4,7 @@ import { systemCode, UsageError } from '#base/errors.ts'
 import { BlobNotFoundError } from '#repo/blob/errors.ts'
 import { type ConnectionInfo, openStorage } from '#repo/blob/registry.ts'
 import type { BlobStorage } from '#repo/blob/storage.ts'
+import { retrying } from '#repo/blob/wrap/retry.ts'
 import { formatBlobId, parseFormatBlob } from '#repo/format/format-blob.ts'
 import { type CachingOptions, defaultCaching, noCaching } from './caching-options.ts'
 import { defaultDescription, defaultFormatBlobCacheDurationNs, defaultHostname, defaultUsername } from './client-defaults.ts'
@@ -47,7 +48,7 @@ export async function connectAndOpen(options: ConnectOptions): Promise<DirectRep
 
 async function newConfig(options: ConnectOptions): Promise<LocalConfig> {
   const { configFile, client = {} } = options
-  const storage = await openStorage(options.storageConnection, false)
+  const storage = retrying()(await openStorage(options.storageConnection, false))
   try {
     const { uniqueId } = parseFormatBlob(await formatBlobOf(storage))
     return {

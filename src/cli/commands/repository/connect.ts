@@ -48,11 +48,11 @@ export async function connectTo(
   c.log.info('Connected to repository.')
 }
 
-/** Opens a storage that the command line names. */
+/** Opens a storage that the command line names; what may pass by itself is tried again. */
 export async function storageOf(connection: ConnectionInfo, create: boolean): Promise<BlobStorage> {
-  const { openStorage } = await import('#repo/blob/registry.ts')
+  const [{ openStorage }, { retrying }] = await Promise.all([import('#repo/blob/registry.ts'), import('#repo/blob/wrap/retry.ts')])
   try {
-    return await openStorage(connection, create)
+    return retrying()(await openStorage(connection, create))
   } catch (error) {
     throw new CommandError(`can't connect to storage: ${messageOf(error)}`, { cause: error })
   }

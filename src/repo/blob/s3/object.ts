@@ -1,0 +1,29 @@
+import type { S3Client } from '@aws-sdk/client-s3'
+import { BlobRangeError, TransientStorageError } from '../errors.ts'
+import type { BlobId, ByteRange } from '../storage.ts'
+import { s3Failure } from './failure.ts'
+import type { S3Options } from './options.ts'
+
+/** Bytes of an object, or of one of its versions. Throws the errors of BlobStorage.get. */
+export async function getObject(client: S3Client, options: S3Options, id: BlobId, range?: ByteRange, version?: string): Promise<Buffer> {
+  const { GetObjectCommand } = await import('@aws-sdk/client-s3')
+  const span = range ? { Range: `bytes=${range.offset}-${range.offset + range.length - 1}` } : {}
+  try {
+    const input = { ...target(options, id), ...span, ...(version ? { VersionId: version } : {}) }
+    const reply = await client.send(new GetObjectCommand(input))
+    const bytes = (await reply.Body?.transformToByteArray()) ?? new Uint8Array()
+    const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+    if (range && data.length !== range.length) throw new BlobRangeError(id, `wanted ${range.length} bytes, got ${data.length}`)
+    if (reply.ContentLength !== undefined && reply.ContentLength !== data.length)
+      throw new TransientStorageError(`blob ${id} came with ${data.length} bytes of ${reply.ContentLength}`)
+    return data
+  } catch (error) {
+    throw s3Failure(error, options, `read blob ${id}`, id)
+  }
+}
+
+/** Where a blob lies. */
+export const target = (options: S3Options, id: BlobId): { Bucket: string; Key: string } => ({
+  Bucket: options.bucket,
+  Key: options.prefix + id,
+})
