@@ -27,7 +27,7 @@ const bundle = await rolldown({
   platform: 'node',
   cwd: root,
   // Packages with native parts are found in node_modules at run time.
-  external: ['fuse-native', 'zstd-napi', 'cpu-features', /^ssh2(\/|$)/, /\.node$/],
+  external: ['fuse-native', 'zstd-napi', '@napi-rs/keyring', 'cpu-features', /^ssh2(\/|$)/, /\.node$/],
   transform: { define: { KURA_VERSION: JSON.stringify(manifest.version), KURA_BUILD: JSON.stringify(buildInfo()) } },
 })
 const { output } = await bundle.write({

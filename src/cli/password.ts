@@ -1,5 +1,5 @@
 import { UsageError } from '#base/errors.ts'
-import { deletePassword, readPassword, savePassword } from '#repo/repository/password-store.ts'
+import { deletePassword, filePasswordStore, type PasswordStore, readPassword, savePassword } from '#repo/repository/password-store.ts'
 import type { CommandContext } from './context.ts'
 import { CommandError } from './exit.ts'
 
@@ -12,7 +12,7 @@ export const givenPassword = (c: CommandContext): string | undefined => c.global
 export async function existingPassword(c: CommandContext, lookUp: boolean): Promise<string> {
   const given = givenPassword(c)
   if (given !== undefined) return given
-  const saved = lookUp && c.globals['persist-credentials'] ? await readPassword(c.configFile) : undefined
+  const saved = lookUp && c.globals['persist-credentials'] ? await readPassword(c.configFile, await passwordStores(c)) : undefined
   return saved ?? askUntilGiven(c, 'Enter password to open repository: ')
 }
 
@@ -42,8 +42,14 @@ async function askUntilGiven(c: CommandContext, prompt: string): Promise<string>
 
 /** Keeps the password for later commands, or forgets an old one, as `--persist-credentials` says. */
 export async function rememberPassword(c: CommandContext, password: string): Promise<void> {
-  if (c.globals['use-keyring'])
-    c.log.warning('This program cannot use the keyring: the password is saved in a file beside the configuration.')
-  if (c.globals['persist-credentials']) await savePassword(c.configFile, password)
-  else await deletePassword(c.configFile)
+  const stores = await passwordStores(c)
+  if (c.globals['persist-credentials']) await savePassword(c.configFile, password, stores)
+  else await deletePassword(c.configFile, stores)
+}
+
+/** Where passwords are kept, the first choice first (spec 01, 1.22). */
+export async function passwordStores(c: CommandContext): Promise<readonly PasswordStore[]> {
+  if (!c.globals['use-keyring']) return [filePasswordStore]
+  const { keyringPasswordStore } = await import('#repo/repository/keyring.ts')
+  return [keyringPasswordStore, filePasswordStore]
 }
