@@ -143,7 +143,7 @@ async function serveWriting(c: CommandContext, mounted: SnapshotMount, { flushin
     })
   } finally {
     process.off('SIGUSR1', onSignal)
-    door.close()
+    await door.close()
   }
 }
 

@@ -17,7 +17,8 @@ export interface DoorHost {
 }
 
 export interface Door {
-  close(): void
+  /** Resolves when everybody who had asked has the answer. */
+  close(): Promise<void>
 }
 
 const progressMs = 500
@@ -27,11 +28,15 @@ const progressMs = 500
 export async function openDoor(host: DoorHost, warn: (line: string) => void): Promise<Door> {
   const path = doorPath(host.mountPoint)
   const sockets = new Set<Socket>()
+  const asked = new Set<Promise<void>>()
   const server = createServer((socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
     socket.on('error', () => socket.destroy())
-    createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY }).once('line', (line) => void serve(host, line, socket))
+    createInterface({ input: socket, crlfDelay: Number.POSITIVE_INFINITY }).once('line', (line) => {
+      const answered: Promise<void> = serve(host, line, socket).finally(() => asked.delete(answered))
+      asked.add(answered)
+    })
   })
   server.on('error', (error) => warn(`the mount cannot be asked to flush by command: ${messageOf(error)}`))
   await listen(server, path, host.mountPoint).catch((error: unknown) =>
@@ -39,9 +44,10 @@ export async function openDoor(host: DoorHost, warn: (line: string) => void): Pr
   )
   server.unref()
   return {
-    close: () => {
+    close: async () => {
       server.close()
       for (const end of ['', '.path']) rmSync(path + end, { force: true })
+      await Promise.all(asked)
       for (const socket of sockets) socket.end()
     },
   }
@@ -77,6 +83,9 @@ async function serve(host: DoorHost, line: string, socket: Socket): Promise<void
     say({ type: error instanceof MountBusyError ? 'busy' : 'failed', message: messageOf(error) })
   } finally {
     clearInterval(timer)
-    socket.end()
+    await new Promise<void>((resolve) => {
+      socket.once('close', () => resolve())
+      socket.end(resolve)
+    })
   }
 }
