@@ -22,7 +22,10 @@ const backend = <Options>(type: BackendType<Options>): Backend => ({
 /** Storage types by the name in ConnectionInfo; each module is loaded on use. */
 const backends: Readonly<Record<string, () => Promise<Backend>>> = {
   filesystem: async () => backend((await import('./filesystem.ts')).filesystemBackend),
+  azureBlob: async () => backend((await import('./azure/azure.ts')).azureBackend),
+  gcs: async () => backend((await import('./google/gcs.ts')).gcsBackend),
   s3: async () => backend((await import('./s3/s3.ts')).s3Backend),
+  webdav: async () => backend((await import('./webdav/backend.ts')).webdavBackend),
   sftp: async () => backend((await import('./sftp/backend.ts')).sftpBackend),
 }
 
