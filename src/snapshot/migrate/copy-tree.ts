@@ -12,9 +12,9 @@ import { directoryId, readStoredDirectory, type StoredDirectory } from '#snapsho
 import { directoryObjectOptions, symlinkObjectOptions } from '#snapshot/upload/entry-options.ts'
 import { DirectoryInProgress } from '#snapshot/upload/in-progress.ts'
 import { ObjectBatcher } from '#snapshot/upload/object-batch.ts'
-import { loadPrevious } from '#snapshot/upload/previous.ts'
 import { EntryReadError } from '#snapshot/upload/read-error.ts'
 import { SummaryBuilder } from '#snapshot/upload/summary.ts'
+import { EarlierDirectories } from './earlier.ts'
 import { enterStoredDirectory } from './stored-rules.ts'
 
 export interface CopyOptions {
@@ -102,7 +102,7 @@ export class TreeCopier {
 
   /** False when something could not be copied. */
   async #copyEntries(step: Step, entries: readonly DirectoryEntry[], summary: SummaryBuilder): Promise<boolean> {
-    const earlier = await loadPrevious(this.to, step.previous, () => undefined)
+    const earlier = await EarlierDirectories.read(this.to, step.previous)
     let isWhole = true
     const attempt = async (e: DirectoryEntry, copy: (path: string) => Promise<DirectoryEntry>, isIgnored: boolean) => {
       if (this.options.signal?.aborted) throw new CancelledError('the migration was cancelled')
@@ -122,7 +122,7 @@ export class TreeCopier {
       attempt(
         e,
         async (path) => {
-          const unchanged = earlier.findUnchanged(e)?.objectId as ObjectId | undefined
+          const unchanged = earlier.unchanged(e)
           if (unchanged && (await this.to.objects.isPresent(unchanged))) return { ...e, objectId: unchanged }
           const copied = { ...e, ...(await this.#copyFile(e, step.policy.child(e.name))) }
           this.options.onFile?.(path, copied.sizeBytes)

@@ -7,6 +7,7 @@ import {
   ftruncateSync,
   lstatSync,
   openSync,
+  readdirSync,
   renameSync,
   rmSync,
   type Stats,
@@ -14,7 +15,7 @@ import {
   write,
   writeSync,
 } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { CancelledError, systemCode } from '#base/errors.ts'
 import { CorruptObjectError } from '#repo/object/errors.ts'
@@ -67,7 +68,7 @@ function checkReplaceable({ path, options }: FileTarget): Stats | undefined {
 
 async function replaceAtomically(repository: Repository, entry: DirectoryEntry, target: FileTarget): Promise<Stats | undefined> {
   const existing = checkReplaceable(target)
-  const path = `${target.path}.kura-restore-${randomBytes(6).toString('hex')}`
+  const path = draftName(target.path)
   const options = { ...target.options, writeSparseFiles: false, flushFiles: true }
   await writeContents(repository, entry, { ...target, path, options }, () => openSync(path, createFlags, 0o600))
   try {
@@ -78,6 +79,14 @@ async function replaceAtomically(repository: Repository, entry: DirectoryEntry, 
     throw error
   }
   return existing
+}
+
+/** Name for a file until it is whole. */
+export const draftName = (path: string): string => `${path}.kura-restore-${randomBytes(6).toString('hex')}`
+
+/** Removes from a directory what a restore that was killed has left there under such names. */
+export function removeDrafts(directory: string): void {
+  for (const name of readdirSync(directory)) if (/\.kura-restore-[0-9a-f]{12}$/.test(name)) rmSync(join(directory, name), { force: true })
 }
 
 /** Fills the file that `create` opens, which is done as late as possible: what is missing or damaged in the repository mostly shows

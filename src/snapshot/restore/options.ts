@@ -14,6 +14,12 @@ export interface LocalRestoreOptions {
   readonly writeSparseFiles: boolean
   readonly flushFiles: boolean
   readonly deleteExtra: boolean
+  /** What an earlier restore has done already is left: judged by size and time, or by size and contents. */
+  readonly resume: 'no' | 'time' | 'content'
+  /** Files and directories deeper than this become placeholders; the root is at 0. */
+  readonly shallowDepth: number
+  /** Files of fewer bytes never become placeholders. */
+  readonly shallowMinBytes: number
   /** Files written at once. */
   readonly parallel: number
 }
@@ -31,6 +37,9 @@ export const defaultRestoreOptions: LocalRestoreOptions = {
   writeSparseFiles: false,
   flushFiles: false,
   deleteExtra: false,
+  resume: 'no',
+  shallowDepth: Number.POSITIVE_INFINITY,
+  shallowMinBytes: 0,
   parallel: 8,
 }
 

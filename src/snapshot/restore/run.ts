@@ -1,4 +1,4 @@
-import { chmodSync, lstatSync, mkdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
+import { chmodSync, lstatSync, mkdirSync, readlinkSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { CancelledError, systemCode } from '#base/errors.ts'
 import { Limiter } from '#base/limit.ts'
@@ -10,7 +10,7 @@ import { setAttributes, setNewFileAttributes } from './attributes.ts'
 import { deleteExtra } from './delete-extra.ts'
 import { checkName, HostileEntryError, RestoreConflictError } from './errors.ts'
 import { enterDirectory } from './local-directory.ts'
-import { restoreFile } from './local-file.ts'
+import { removeDrafts, restoreFile } from './local-file.ts'
 import {
   type LocalRestoreOptions,
   newRestoreCounters,
@@ -19,6 +19,8 @@ import {
   type RestoreObserver,
   type RestoreResult,
 } from './options.ts'
+import { hasRoomForPlaceholder, placeholdersIn, removePlaceholder, writePlaceholder } from './placeholder.ts'
+import { exactToleranceNs, hasContents, hasSizeAndTime } from './same-file.ts'
 
 export interface RestoreRequest {
   readonly repository: Repository
@@ -40,6 +42,8 @@ interface Run extends RestoreRequest {
   readonly failures: RestoreFailure[]
   readonly files: Limiter
   openDirectories: number
+  /** Where in a directory that stood there before placeholders are, by its path. */
+  readonly placeholders: Map<string, ReadonlySet<string>>
 }
 
 /** Restores a tree to a local folder. An entry that fails does not stop the others: all failures are returned. Throws only when
@@ -47,9 +51,20 @@ interface Run extends RestoreRequest {
 export async function restoreTree(request: RestoreRequest): Promise<RestoreResult> {
   const parallel = Math.max(1, request.options.parallel)
   const target = resolveTarget(request.target)
-  const run: Run = { ...request, target, counters: newRestoreCounters(), failures: [], files: new Limiter(parallel), openDirectories: 0 }
+  const run: Run = {
+    ...request,
+    target,
+    counters: newRestoreCounters(),
+    failures: [],
+    files: new Limiter(parallel),
+    openDirectories: 0,
+    placeholders: new Map([[dirname(target), new Set([basename(target)])]]),
+  }
   if (request.root.type === 'd') {
-    await restoreDirectory(run, request.root, target, '', [], enterDirectory(target, request.options, true))
+    const isThere = lstatSync(target, { throwIfNoEntry: false }) !== undefined
+    const earlierMode = enterDirectory(target, request.options, true)
+    if (isThere) lookInto(run, target)
+    await restoreDirectory(run, request.root, target, '', [], earlierMode)
   } else await restoreEntry(run, request.root, target, '.', [])
   if (request.signal?.aborted) throw new CancelledError('the restore was cancelled; what has been restored so far stays')
   return { counters: run.counters, failures: run.failures }
@@ -98,9 +113,22 @@ async function restoreDirectory(
     if (run.options.skipPermissions && earlierMode !== undefined) chmodSync(path, earlierMode)
     setAttributes(path, entry, run.options)
     run.counters.directories++
+    clearPlaceholder(run, path)
   } catch (error) {
     fail(run, relative, error)
   }
+  run.placeholders.delete(path)
+}
+
+/** What earlier restores have left in a directory that stood there before. */
+function lookInto(run: Run, path: string): void {
+  if (run.options.resume !== 'no') removeDrafts(path)
+  run.placeholders.set(path, placeholdersIn(path))
+}
+
+/** Takes away the placeholder of what is there now. */
+function clearPlaceholder(run: Run, path: string): void {
+  if (run.placeholders.get(dirname(path))?.has(basename(path))) removePlaceholder(path)
 }
 
 async function restoreChildren(run: Run, entries: readonly DirectoryEntry[], path: string, relative: string, ancestors: readonly string[]) {
@@ -145,8 +173,18 @@ function count(counters: RestoreCounters, entry: DirectoryEntry): void {
 /** Never rejects: what goes wrong is recorded. */
 async function restoreEntry(run: Run, entry: DirectoryEntry, path: string, relative: string, ancestors: readonly string[]): Promise<void> {
   try {
-    if (entry.type === 'd') {
-      await restoreDirectory(run, entry, path, relative, ancestors, enterDirectory(path, run.options, false))
+    if (isShallow(run, entry, ancestors.length)) {
+      await run.files.run(async () => writePlaceholder(path, entry, run.options))
+      if (entry.type === 'd') run.counters.directories++
+      else {
+        run.counters.files++
+        run.counters.bytes += entry.sizeBytes
+      }
+    } else if (entry.type === 'd') {
+      const isThere = lstatSync(path, { throwIfNoEntry: false }) !== undefined
+      const earlierMode = enterDirectory(path, run.options, false)
+      if (isThere) lookInto(run, path)
+      await restoreDirectory(run, entry, path, relative, ancestors, earlierMode)
     } else if (entry.type === 's') await run.files.run(() => restoreSymlink(run, entry, path))
     else if (entry.type === 'f') await run.files.run(() => restoreOneFile(run, entry, path))
     else throw new HostileEntryError(`entries of type "${entry.type}" are not known to this version`)
@@ -156,12 +194,20 @@ async function restoreEntry(run: Run, entry: DirectoryEntry, path: string, relat
   run.observer?.progress?.(run.counters)
 }
 
+/** Links never become placeholders, nor do directories whose name is too long for it (spec 07, 7.4.2). */
+function isShallow({ options }: Run, entry: DirectoryEntry, depth: number): boolean {
+  if (depth <= options.shallowDepth) return false
+  if (entry.type === 'd') return hasRoomForPlaceholder(entry.name)
+  return entry.type === 'f' && entry.sizeBytes >= options.shallowMinBytes
+}
+
 async function restoreOneFile(run: Run, entry: DirectoryEntry, path: string): Promise<void> {
   if (run.signal?.aborted) return
   const { counters, options } = run
-  if (options.skipExisting && isSameFile(path, entry)) {
+  if (await isDoneAlready(run, entry, path)) {
     counters.skipped++
     counters.skippedBytes += entry.sizeBytes
+    clearPlaceholder(run, path)
     return
   }
   let bytes = 0
@@ -174,14 +220,19 @@ async function restoreOneFile(run: Run, entry: DirectoryEntry, path: string): Pr
   counters.bytes += entry.sizeBytes - bytes
   setNewFileAttributes(path, entry, options, replaced)
   counters.files++
+  clearPlaceholder(run, path)
 }
 
-/** Regular file of equal size whose time is less than two seconds off (spec 07, 7.4.2). */
-function isSameFile(path: string, entry: DirectoryEntry): boolean {
-  const stats = lstatSync(path, { throwIfNoEntry: false, bigint: true })
-  if (!stats?.isFile() || Number(stats.size) !== entry.sizeBytes) return false
-  const difference = stats.mtimeNs - entry.modifiedNs
-  return difference < 2_000_000_000n && difference > -2_000_000_000n
+const skipToleranceNs = 2_000_000_000n
+
+/** `--skip-existing` takes what looks the same as it is (spec 07, 7.4.2); a resumed restore also sets the attributes that an interrupted one
+ *  may not have come to. */
+async function isDoneAlready({ options, repository }: Run, entry: DirectoryEntry, path: string): Promise<boolean> {
+  if (options.skipExisting && hasSizeAndTime(path, entry, skipToleranceNs)) return true
+  if (options.resume === 'no') return false
+  const isRight = options.resume === 'time' ? hasSizeAndTime(path, entry, exactToleranceNs()) : await hasContents(repository, path, entry)
+  if (isRight) setAttributes(path, entry, options)
+  return isRight
 }
 
 async function restoreSymlink(run: Run, entry: DirectoryEntry, path: string): Promise<void> {
@@ -196,10 +247,16 @@ async function restoreSymlink(run: Run, entry: DirectoryEntry, path: string): Pr
       counters.skippedBytes += entry.sizeBytes
       return
     }
-    if (!options.overwriteSymlinks)
+    if (!options.overwriteSymlinks && options.resume === 'no')
       throw new RestoreConflictError(`the symbolic link ${path} exists already. Leave out --no-overwrite-symlinks to replace it.`)
   }
   const target = await run.repository.objects.readAll(entry.objectId as ObjectId, maxLinkBytes)
+  if (existing && options.resume !== 'no' && readlinkSync(path, { encoding: 'buffer' }).equals(target)) {
+    setAttributes(path, entry, options)
+    counters.skipped++
+    counters.skippedBytes += entry.sizeBytes
+    return
+  }
   if (target.length === 0 || target.includes(0))
     throw new HostileEntryError('the target of the symbolic link is empty or has a zero byte in it')
   // Only now: a link whose target cannot be read is better than none.
