@@ -25,6 +25,7 @@ const backends: Readonly<Record<string, () => Promise<Backend>>> = {
   azureBlob: async () => backend((await import('./azure/azure.ts')).azureBackend),
   gcs: async () => backend((await import('./google/gcs.ts')).gcsBackend),
   s3: async () => backend((await import('./s3/s3.ts')).s3Backend),
+  rclone: async () => backend((await import('./rclone/backend.ts')).rcloneBackend),
   webdav: async () => backend((await import('./webdav/backend.ts')).webdavBackend),
   sftp: async () => backend((await import('./sftp/backend.ts')).sftpBackend),
 }

@@ -14,6 +14,7 @@ const kinds: Readonly<Record<string, StorageKind>> = {
   azure: { describe: 'In a container of Azure Blob Storage', load: async () => (await import('./azure.ts')).azureStorage },
   gcs: { describe: 'In a bucket of Google Cloud Storage', load: async () => (await import('./gcs.ts')).gcsStorage },
   b2: { describe: 'In a bucket of Backblaze B2', load: async () => (await import('./b2.ts')).b2Storage },
+  rclone: { describe: 'In whatever rclone reaches', load: async () => (await import('./rclone.ts')).rcloneStorage },
   webdav: { describe: 'In a folder of a WebDAV server', load: async () => (await import('./webdav.ts')).webdavStorage },
   sftp: { describe: 'In a folder of an SSH server', load: async () => (await import('./sftp.ts')).sftpStorage },
   gdrive: { describe: 'In a folder of Google Drive', load: async () => (await import('./gdrive.ts')).gdriveStorage },
