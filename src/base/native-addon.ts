@@ -32,6 +32,9 @@ export interface NativeAddon {
     | undefined
   /** Names of the extended attributes of a path, links not followed; [] when it has none or the file system knows none. */
   xattrNames(path: Uint8Array): string[]
+  /** Lists a directory, looks at every entry, and matches files and links with the entries of a directory object (`previous`, may be
+   *  empty). Gives the number of the system error when the directory cannot be listed; else what folder-scan.ts takes apart. */
+  scanDirectory(path: Uint8Array, previous: Uint8Array): Promise<ArrayBuffer | number>
   /** Sets access and modification time of a path to the nanosecond, links not followed. */
   setTimes(path: Uint8Array, seconds: number, nanoseconds: number): void
   /** Receives one file descriptor over the Unix socket `socket` (SCM_RIGHTS). Used with fusermount3. */

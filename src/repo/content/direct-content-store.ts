@@ -83,6 +83,19 @@ export class DirectContentStore implements ContentStore {
     return this.#p.writer.find(id) !== undefined || this.#p.presence.has(info.packBlob)
   }
 
+  async arePresent(ids: readonly ContentId[]): Promise<boolean[]> {
+    await this.#p.committed.loadIfOld()
+    const { writer, presence } = this.#p
+    const present = new Array<boolean>(ids.length)
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i] as ContentId
+      const info = this.info(id)
+      if (info === undefined || info.deleted) present[i] = false
+      else present[i] = writer.find(id) !== undefined || (presence.known(info.packBlob) ?? (await presence.has(info.packBlob)))
+    }
+    return present
+  }
+
   async get(id: ContentId): Promise<Buffer> {
     let info = this.info(id)
     if (info) {

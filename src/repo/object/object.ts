@@ -73,6 +73,8 @@ export interface ObjectManager {
   contentsOf(id: ObjectId): Promise<ContentId[]>
   /** True when every content of the object can be counted on (ContentReader.isPresent). */
   isPresent(id: ObjectId): Promise<boolean>
+  /** The same for many, in the order given. */
+  arePresent(ids: readonly ObjectId[]): Promise<boolean[]>
   /** An object made of ranges of stored ones and new bytes, read only where the stored chunks do not fit. Its ID is the one that writing
    *  all bytes would give. */
   compose(request: ComposeRequest): Promise<ComposedObject>

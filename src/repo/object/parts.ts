@@ -52,3 +52,16 @@ export async function isObjectPresent(contents: ContentReader, id: ObjectId): Pr
     throw error
   }
 }
+
+const plainContent = /^[0-9a-f]+$/
+
+/** isObjectPresent for many; those of one content are asked for together where the store can. */
+export async function areObjectsPresent(contents: ContentReader, ids: readonly ObjectId[]): Promise<boolean[]> {
+  const { arePresent } = contents
+  if (!arePresent || !ids.every((id) => plainContent.test(id) && id.length % 2 === 0)) {
+    const all: boolean[] = []
+    for (const id of ids) all.push(await isObjectPresent(contents, id))
+    return all
+  }
+  return arePresent.call(contents, ids as readonly string[] as readonly ContentId[])
+}

@@ -15,6 +15,15 @@ export function encodeDirectory(entries: readonly NewDirectoryEntry[], summary: 
   return Buffer.from(`{"stream":"${stream}","entries":${list},"summary":${encodeSummary(summary)}}\n`)
 }
 
+/** The same of pieces of JSON: each holds one entry or more, separated by commas, all in the right order and form. */
+export function directoryOf(pieces: readonly Buffer[], summary: DirectorySummary): Buffer {
+  const comma = Buffer.from(',')
+  const list = pieces.length === 0 ? [Buffer.from('null')] : pieces.flatMap((piece, i) => (i === 0 ? [piece] : [comma, piece]))
+  const [open, close] = pieces.length === 0 ? ['', ''] : ['[', ']']
+  const head = Buffer.from(`{"stream":"${stream}","entries":${open}`)
+  return Buffer.concat([head, ...list, Buffer.from(`${close},"summary":${encodeSummary(summary)}}\n`)])
+}
+
 const surrogate = /[\ud800-\udfff]/
 
 /** Directories first, then the rest, each by the raw bytes of the name (spec 03, 5.1). */

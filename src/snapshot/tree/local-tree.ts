@@ -81,15 +81,16 @@ function statEntry(path: string | Buffer, name: string, rawName: Buffer | undefi
     if (!stats) return undefined
   } catch (error) {
     // Kopia fails the whole directory unless permission was denied; one dead mount would then take its neighbours along.
-    return systemCode(error) === 'ENOENT' ? undefined : deniedEntry(name, rawName, dirent, error)
+    return systemCode(error) === 'ENOENT' ? undefined : deniedEntry(name, rawName, typeOf(dirent), error)
   }
-  return entryOf(stats, name, rawName)
+  return entryOf(attributesOf(stats), name, rawName)
 }
 
-const deniedEntry = (name: string, rawName: Buffer | undefined, d: Dirent<Buffer>, failure: unknown): LocalEntry => ({
+/** An entry that could not be looked at. */
+export const deniedEntry = (name: string, rawName: Buffer | undefined, type: LocalEntry['type'], failure: unknown): LocalEntry => ({
   name,
   rawName,
-  type: d.isFile() ? 'f' : d.isDirectory() ? 'd' : d.isSymbolicLink() ? 's' : '',
+  type,
   isDenied: true,
   failure,
   isPlaceholder: false,
@@ -103,16 +104,28 @@ const deniedEntry = (name: string, rawName: Buffer | undefined, d: Dirent<Buffer
   linkCount: 1,
 })
 
+const typeOf = (d: Dirent<Buffer>): LocalEntry['type'] => (d.isFile() ? 'f' : d.isDirectory() ? 'd' : d.isSymbolicLink() ? 's' : '')
+
 const formats: Readonly<Record<number, LocalEntry['type']>> = {
   [constants.S_IFREG]: 'f',
   [constants.S_IFDIR]: 'd',
   [constants.S_IFLNK]: 's',
 }
 
+/** File, directory or symlink by the bits of a full mode; '' for the rest. */
+export const typeOfMode = (fullMode: number): LocalEntry['type'] => formats[fullMode & constants.S_IFMT] ?? ''
+
+/** What lstat says of an entry. */
+export interface LocalAttributes extends Pick<LocalEntry, 'modifiedNs' | 'uid' | 'gid' | 'device' | 'inode' | 'linkCount'> {
+  readonly fullMode: number
+  /** Of directories too. */
+  readonly size: number
+}
+
 /** An entry of lstat's result. A symlink with the placeholder suffix is of no supported type. */
-export function entryOf(stats: BigIntStats, diskName: string, rawName?: Buffer): LocalEntry {
-  const fullMode = Number(stats.mode)
-  const type = formats[fullMode & constants.S_IFMT] ?? ''
+export function entryOf(attributes: LocalAttributes, diskName: string, rawName?: Buffer): LocalEntry {
+  const { fullMode, size, modifiedNs, uid, gid, device, inode, linkCount } = attributes
+  const type = typeOfMode(fullMode)
   const suffixed = diskName.endsWith(placeholderSuffix) && diskName.length > placeholderSuffix.length
   const isPlaceholder = suffixed && (type === 'f' || type === 'd')
   return {
@@ -123,23 +136,35 @@ export function entryOf(stats: BigIntStats, diskName: string, rawName?: Buffer):
     failure: undefined,
     isPlaceholder,
     mode: fullMode & 0o7777,
-    sizeBytes: type === 'd' ? 0 : Number(stats.size),
-    modifiedNs: stats.mtimeNs,
-    uid: Number(stats.uid),
-    gid: Number(stats.gid),
-    device: Number(stats.dev),
-    inode: stats.ino,
-    linkCount: Number(stats.nlink),
+    sizeBytes: type === 'd' ? 0 : size,
+    modifiedNs,
+    uid,
+    gid,
+    device,
+    inode,
+    linkCount,
   }
 }
 
-/** lstat of one path, under the given name. Throws the system error. */
-export const statLocal = (path: string | Buffer, name: string): LocalEntry => entryOf(lstatSync(path, { bigint: true }), name)
+const attributesOf = (stats: BigIntStats): LocalAttributes => ({
+  fullMode: Number(stats.mode),
+  size: Number(stats.size),
+  modifiedNs: stats.mtimeNs,
+  uid: Number(stats.uid),
+  gid: Number(stats.gid),
+  device: Number(stats.dev),
+  inode: stats.ino,
+  linkCount: Number(stats.nlink),
+})
 
-const cacheTag = 'CACHEDIR.TAG'
+/** lstat of one path, under the given name. Throws the system error. */
+export const statLocal = (path: string | Buffer, name: string): LocalEntry => entryOf(attributesOf(lstatSync(path, { bigint: true })), name)
+
+/** Name of the file that marks a cache. */
+export const cacheTag = 'CACHEDIR.TAG'
 const cacheSignature = Buffer.from('Signature: 8a477f597d28d172789f06886806bc55')
 
-/** Whether a directory with these entries says that it is a cache. Any problem with reading the tag means no. Source: spec 07, 7.2.1. */
+/** Whether a directory with these entries (of those called CACHEDIR.TAG at least) says that it is a cache. Any problem with reading the tag means no. Source: spec 07, 7.2.1. */
 export function isCacheDirectory(path: string | Buffer, entries: readonly LocalEntry[]): boolean {
   const tag = entries.find((e) => e.name === cacheTag)
   if (tag?.type !== 'f' || tag.isPlaceholder || tag.sizeBytes < cacheSignature.length) return false

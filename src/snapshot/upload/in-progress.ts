@@ -5,11 +5,14 @@ import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import { encodeDirectory } from '#snapshot/model/directory-json.ts'
 import { directoryObjectOptions } from './entry-options.ts'
 import type { FileInProgress } from './file.ts'
+import type { KeptEntries } from './kept.ts'
 import { SummaryBuilder } from './summary.ts'
 
 /** A directory while it is walked: what a checkpoint needs to write it as it stands (spec 07, 7.1.11). */
 export class DirectoryInProgress {
   readonly finished: DirectoryEntry[] = []
+  /** What is taken over from an earlier snapshot as it stands; not among `finished`. */
+  kept: KeptEntries | undefined
   readonly #children = new Set<DirectoryInProgress>()
   readonly #files = new Map<FileInProgress, DirectoryEntry>()
 
@@ -43,7 +46,11 @@ export class DirectoryInProgress {
     }
     // Taken together, without a pause: whatever is finished from here on is still among the children.
     const children = [...this.#children]
-    const entries = [...this.finished, ...unfinished.filter((u) => this.#files.has(u.file)).map((u) => u.entry)]
+    const entries = [
+      ...this.finished,
+      ...(this.kept?.entries() ?? []),
+      ...unfinished.filter((u) => this.#files.has(u.file)).map((u) => u.entry),
+    ]
     for (const child of children) entries.push(await child.checkpoint(repository))
     const summaries = new SummaryBuilder()
     for (const entry of entries) summaries.add(entry)

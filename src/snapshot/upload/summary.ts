@@ -17,12 +17,25 @@ export class SummaryBuilder {
   readonly #errors: EntryFailure[] = []
 
   add(entry: DirectoryEntry): void {
-    if (this.#maxTimeNs === undefined || entry.modifiedNs > this.#maxTimeNs) this.#maxTimeNs = entry.modifiedNs
-    if (entry.type === 'f') {
+    if (entry.type === 'f' || entry.type === 's') this.addLeaf(entry.type === 's', entry.sizeBytes, entry.modifiedNs)
+    else {
+      this.#addTime(entry.modifiedNs)
+      if (entry.type === 'd' && entry.summary) this.#addChild(entry.summary)
+    }
+  }
+
+  /** A file or link. */
+  addLeaf(isLink: boolean, sizeBytes: number, modifiedNs: bigint): void {
+    this.#addTime(modifiedNs)
+    if (isLink) this.#symlinks++
+    else {
       this.#files++
-      this.#totalBytes += entry.sizeBytes
-    } else if (entry.type === 's') this.#symlinks++
-    else if (entry.type === 'd' && entry.summary) this.#addChild(entry.summary)
+      this.#totalBytes += sizeBytes
+    }
+  }
+
+  #addTime(modifiedNs: bigint): void {
+    if (this.#maxTimeNs === undefined || modifiedNs > this.#maxTimeNs) this.#maxTimeNs = modifiedNs
   }
 
   #addChild(child: DirectorySummary): void {

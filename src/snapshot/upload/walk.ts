@@ -5,16 +5,18 @@ import { encodeDirectory } from '#snapshot/model/directory-json.ts'
 import { storedName } from '#snapshot/model/raw-name.ts'
 import { metadataCompressorOf } from '#snapshot/policy/compressor-choice.ts'
 import type { PolicyTree } from '#snapshot/policy/policy.ts'
+import { type FolderScan, ListedFolder, scanFolder } from '#snapshot/tree/folder-scan.ts'
 import { enterDirectory, type IgnoreContext, whyHidden } from '#snapshot/tree/ignore-rules.ts'
-import { childPath, isCacheDirectory, type LocalEntry, readIgnoreFile, scanDirectory } from '#snapshot/tree/local-tree.ts'
+import { cacheTag, childPath, isCacheDirectory, type LocalEntry, readIgnoreFile } from '#snapshot/tree/local-tree.ts'
 import type { UploadContext } from './context.ts'
 import { directoryObjectOptions } from './entry-options.ts'
 import { type SmallFileReader, UploadStoppedError } from './file.ts'
 import { withHooks } from './hooks.ts'
 import { DirectoryInProgress } from './in-progress.ts'
+import { keepUnchanged } from './kept.ts'
 import { entryFor, uploadFile, uploadSymlink } from './leaf.ts'
 import { readPlaceholder } from './placeholder.ts'
-import { loadPrevious, type PreviousDirectories } from './previous.ts'
+import { PreviousDirectories, readPrevious } from './previous.ts'
 import { EntryReadError, readError } from './read-error.ts'
 import { SummaryBuilder } from './summary.ts'
 
@@ -56,45 +58,69 @@ export async function uploadDirectory(context: UploadContext, d: DirectoryToUplo
 }
 
 async function uploadFolder(context: UploadContext, d: DirectoryToUpload): Promise<DirectoryEntry> {
-  let entries: LocalEntry[]
+  const note = (message: string) => context.observer.note?.(message)
+  const earlier = await readPrevious(context.repository, d.previous, note)
+  let scan: FolderScan
   let rules: IgnoreContext
   try {
-    entries = scanDirectory(d.path)
+    scan = await scanFolder(d.path, earlier[0]?.bytes)
     const files = d.policy.effective.files
-    if ((files.ignoreCacheDirs ?? true) && isCacheDirectory(d.path, entries)) {
-      entries = []
+    if ((files.ignoreCacheDirs ?? true) && isCacheDirectory(d.path, scan.named(cacheTag))) {
+      scan = new ListedFolder([])
       countExcluded(context, d.local, d.relative || '.')
     }
     rules = enterDirectory(
       d.parentRules,
       d.relative === '' ? '' : `/${d.relative}`,
       d.policy.isDefined || d.relative === '' ? files : undefined,
-      (name) => readIgnoreFile(d.path, entries, name),
+      (name) => readIgnoreFile(d.path, scan.named(name), name),
     )
   } catch (error) {
     throw readError(error)
   }
   context.counters.directoryCount++
   context.observer.directory?.(d.relative)
-  const earlier = await loadPrevious(context.repository, d.previous, (message) => context.observer.note?.(message))
-  const open: OpenDirectory = { ...d, rules, earlier, summary: new SummaryBuilder(), reader: context.smallFiles }
-  await uploadEntries(context, open, entries)
+  const open: OpenDirectory = {
+    ...d,
+    rules,
+    earlier: new PreviousDirectories(earlier, scan.storedFoldersEnd, note),
+    summary: new SummaryBuilder(),
+    reader: context.smallFiles,
+  }
+  d.progress.kept = await keepUnchanged(context, {
+    relative: d.relative,
+    local: d.local,
+    rules,
+    scan,
+    stored: earlier[0],
+    onSpecial: (entry, relative, mayHaveAttributes) => reportLosses(context, open, entry, relative, mayHaveAttributes),
+  })
+  await uploadEntries(context, open, scan)
   return finishDirectory(context, open)
 }
 
 async function finishDirectory(context: UploadContext, d: OpenDirectory): Promise<DirectoryEntry> {
-  for (const entry of d.progress.finished) d.summary.add(entry)
+  const { finished, kept } = d.progress
+  for (const entry of finished) d.summary.add(entry)
+  kept?.addTo(d.summary)
   const summary = d.summary.build(d.local.modifiedNs, context.stop.reason)
   const options = directoryObjectOptions(metadataCompressorOf(d.policy.effective))
-  const objectId = await context.batcher.add(encodeDirectory(d.progress.finished, summary), options)
+  // Where only directories are new, the rest of the JSON stands already.
+  const isKept = kept !== undefined && kept.count > 0 && finished.every((e) => e.type === 'd' && e.name.isWellFormed())
+  const bytes = isKept ? kept.encode(finished, summary) : encodeDirectory([...finished, ...(kept?.entries() ?? [])], summary)
+  const known = isKept ? kept.sameObject(bytes) : undefined
+  const isThere = known !== undefined && (await context.repository.objects.isPresent(known))
+  const objectId = isThere ? known : await context.batcher.add(bytes, options)
   return { ...entryFor(d.local), objectId, summary }
 }
 
-async function uploadEntries(context: UploadContext, d: OpenDirectory, entries: readonly LocalEntry[]): Promise<void> {
+async function uploadEntries(context: UploadContext, d: OpenDirectory, scan: FolderScan): Promise<void> {
   const pending = new Set<Promise<void>>()
   let wasYieldedMs = performance.now()
-  for (const local of entries) {
+  for (let i = 0; i < scan.count; i++) {
     if (context.stop.stopped) break
+    if (d.progress.kept?.flags[i] === 1) continue
+    const local = scan.entry(i)
     const relative = d.relative === '' ? local.name : `${d.relative}/${local.name}`
     const hidden = whyHidden(
       d.rules,
@@ -107,8 +133,8 @@ async function uploadEntries(context: UploadContext, d: OpenDirectory, entries: 
       if (hidden === 'rule') countExcluded(context, local, relative)
       continue
     }
-    reportLosses(context, d, local, relative)
-    const work = local.isPlaceholder ? () => takePlaceholder(context, d, local, relative, entries) : startEntry(context, d, local, relative)
+    reportLosses(context, d, local, relative, scan.mayHaveAttributes(i))
+    const work = local.isPlaceholder ? () => takePlaceholder(context, d, local, relative, scan) : startEntry(context, d, local, relative)
     if (work === undefined) continue
     const isWalk = local.type === 'd' && !local.isPlaceholder
     const hasSeat = isWalk && context.openDirectories < directoriesAtOnce
@@ -141,12 +167,12 @@ function countExcluded(context: UploadContext, local: LocalEntry, relative: stri
   context.observer.excluded?.(relative, local.type === 'd', local.sizeBytes)
 }
 
-function reportLosses(context: UploadContext, d: OpenDirectory, local: LocalEntry, relative: string): void {
+function reportLosses(context: UploadContext, d: OpenDirectory, local: LocalEntry, relative: string, mayHaveAttributes: boolean): void {
   if (local.rawName !== undefined) context.losses.add('invalidNames', storedName(relative))
   if (local.type === '' && !local.isDenied) context.losses.add('specialFiles', storedName(relative))
   if (local.type === 'f' && local.linkCount > 1) context.losses.add('hardLinks', storedName(relative))
   const addon = nativeAddon()
-  if (!addon || local.isDenied || local.type === 's') return
+  if (!mayHaveAttributes || !addon || local.isDenied || local.type === 's') return
   try {
     const path = childPath(d.path, local)
     const names = addon.xattrNames(typeof path === 'string' ? Buffer.from(path) : path)
@@ -211,10 +237,10 @@ async function takePlaceholder(
   d: OpenDirectory,
   local: LocalEntry,
   relative: string,
-  siblings: readonly LocalEntry[],
+  scan: FolderScan,
 ): Promise<void> {
   try {
-    d.progress.finished.push(await readPlaceholder(context.repository, childPath(d.path, local), local, siblings))
+    d.progress.finished.push(await readPlaceholder(context.repository, childPath(d.path, local), local, scan.named(local.name)))
   } catch (error) {
     if (!(error instanceof EntryReadError)) throw error
     recordFailure(context, d, relative, error, false)
