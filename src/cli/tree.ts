@@ -11,6 +11,43 @@ export const root: Branch = {
       load: async () => (await import('./commands/flush.ts')).flush,
     },
     help: { describe: 'Show help', standsAlone: true, load: async () => (await import('./commands/help.ts')).help },
+    benchmark: {
+      describe: 'Measure the speed of hashes, ciphers, splitters and compressors here',
+      hidden: true,
+      children: {
+        compression: {
+          describe: 'Measure the compressors on a file',
+          standsAlone: true,
+          load: async () => (await import('./commands/benchmark/compression.ts')).compression,
+        },
+        crypto: {
+          describe: 'Measure every hash with every cipher',
+          standsAlone: true,
+          load: async () => (await import('./commands/benchmark/crypto.ts')).crypto,
+        },
+        ecc: {
+          describe: 'Measure error correction',
+          standsAlone: true,
+          load: async () => (await import('./commands/benchmark/ecc.ts')).ecc,
+        },
+        encryption: {
+          describe: 'Measure the ciphers',
+          standsAlone: true,
+          load: async () => (await import('./commands/benchmark/encryption.ts')).encryption,
+        },
+        hashing: {
+          describe: 'Measure the hashes',
+          aliases: ['hash'],
+          standsAlone: true,
+          load: async () => (await import('./commands/benchmark/hashing.ts')).hashing,
+        },
+        splitter: {
+          describe: 'Measure the splitters',
+          standsAlone: true,
+          load: async () => (await import('./commands/benchmark/splitter.ts')).splitter,
+        },
+      },
+    },
     blob: {
       describe: 'Commands to manipulate raw storage objects (blobs)',
       hidden: true,
