@@ -1,4 +1,4 @@
-import { lstat, realpath } from 'node:fs/promises'
+import { realpath, statfs } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { systemCode } from '#base/errors.ts'
 import { MountError } from '#fuse/errors.ts'
@@ -16,11 +16,13 @@ export async function mountPointPath(path: string): Promise<string> {
 
 /** Takes away a mount of ours whose process has ended; true if there was one. Anything else that is mounted there stays. */
 export async function removeDeadMount(mountPoint: string): Promise<boolean> {
-  const code = await lstat(mountPoint).then(
+  if ((await mountAt(mountPoint))?.type !== ourMountType) return false
+  // Not lstat: the kernel answers that from its cache for as long as attributes live.
+  const code = await statfs(mountPoint).then(
     () => undefined,
     (error: unknown) => systemCode(error),
   )
-  if (code !== 'ENOTCONN' || (await mountAt(mountPoint))?.type !== ourMountType) return false
+  if (code !== 'ENOTCONN') return false
   await unmountLinux(mountPoint, { lazy: true })
   return true
 }

@@ -23,6 +23,7 @@ export class KuraHome {
       KOPIA_CONFIG_PATH: join(this.root, 'config', 'repository.config'),
       KOPIA_CACHE_DIRECTORY: join(this.root, 'cache'),
       KOPIA_LOG_DIR: join(this.root, 'logs'),
+      XDG_STATE_HOME: join(this.root, 'state'),
       KOPIA_PASSWORD: password,
       KOPIA_CHECK_FOR_UPDATES: 'false',
       TZ: 'UTC',
