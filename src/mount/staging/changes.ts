@@ -31,10 +31,13 @@ export type Change =
 const codes = ['', 'node', 'name', 'base', 'target', 'range', 'size', 'xattr', 'leftOut'] as const
 const sources = ['zero', 'spool', 'lower'] as const
 
-/** Packs changes into the bytes of one journal record. */
+/** Packs changes into the bytes of one journal record. Node numbers are written relative to the first one of the mount, so that a
+ *  staging area can be mounted at another place among the sources. */
 export class ChangeWriter {
   private buffer = Buffer.allocUnsafe(4096)
   private end = 0
+
+  constructor(private readonly firstNode: number) {}
 
   /** The result is valid until the next call. `headBytes` are left free in front. */
   write(changes: readonly Change[], headBytes: number): Buffer {
@@ -69,13 +72,13 @@ export class ChangeWriter {
   private one(change: Change): void {
     this.room(128)
     this.buffer[this.end++] = codes.indexOf(change.type)
-    this.number(change.type === 'name' ? change.directory : change.node)
+    this.number((change.type === 'name' ? change.directory : change.node) - this.firstNode)
     switch (change.type) {
       case 'node':
         this.facts(change.facts)
         break
       case 'name':
-        this.number(change.node)
+        this.number(change.node > 0 ? change.node - this.firstNode : change.node)
         this.bytes(change.name)
         break
       case 'base':
@@ -124,8 +127,8 @@ export class ChangeWriter {
 export class BadRecord extends Error {}
 
 /** Unpacks the payload of a record. Throws BadRecord. */
-export function readChanges(payload: Buffer): Change[] {
-  const reader = new ChangeReader(payload)
+export function readChanges(payload: Buffer, firstNode: number): Change[] {
+  const reader = new ChangeReader(payload, firstNode)
   const changes: Change[] = []
   try {
     while (!reader.atEnd) changes.push(reader.one())
@@ -137,7 +140,10 @@ export function readChanges(payload: Buffer): Change[] {
 
 class ChangeReader {
   private at = 0
-  constructor(private readonly data: Buffer) {}
+  constructor(
+    private readonly data: Buffer,
+    private readonly firstNode: number,
+  ) {}
 
   get atEnd(): boolean {
     return this.at >= this.data.length
@@ -148,6 +154,11 @@ class ChangeReader {
     if (!Number.isSafeInteger(value)) throw new BadRecord('a number is out of bounds')
     this.at += 8
     return value
+  }
+
+  private child(): number {
+    const value = this.number()
+    return value > 0 ? value + this.firstNode : value
   }
 
   private word(): number {
@@ -172,12 +183,12 @@ class ChangeReader {
 
   one(): Change {
     const type = codes[this.byte()]
-    const node = this.number()
+    const node = this.number() + this.firstNode
     switch (type) {
       case 'node':
         return { type, node, facts: this.facts() }
       case 'name':
-        return { type, directory: node, node: this.number(), name: this.text() }
+        return { type, directory: node, node: this.child(), name: this.text() }
       case 'base':
         return { type, node, sizeBytes: this.number(), objectId: this.text() as ObjectId | '' }
       case 'target':

@@ -24,7 +24,7 @@ export function readContent(
   const waiting: Promise<void>[] = []
   for (const range of ranges) {
     const target = into.subarray(range.offset - offset, range.offset - offset + range.length)
-    if (range.source === 'spool') spool.read(file.id, range.generation, target, range.offset)
+    if (range.source === 'spool') spool.read(file.id, range, target)
     else if (range.source === 'lower' && range.objectId !== '') waiting.push(fill(target, range, lower))
   }
   return waiting.length === 0 ? into : Promise.all(waiting).then(() => into)

@@ -1,7 +1,8 @@
 import type { ObjectId } from '#repo/object/object.ts'
 
-/** Where a range of a file's bytes is. Spool bytes lie at the file's own offsets, in the spool file of `generation`. Ranges of one file
- *  are in order, touch each other, and cover it from 0 to its size. */
+/** Where a range of a file's bytes is. Spool bytes lie at the file's own offsets, in the spool file of `generation`; a generation below 0
+ *  stands for a segment (`segments.ts`), and `lowerOffset` is the place in it. Ranges of one file are in order, touch each other, and
+ *  cover it from 0 to its size. */
 export interface Range {
   readonly offset: number
   readonly length: number
@@ -27,6 +28,17 @@ export const spoolRange = (offset: number, length: number, generation: number): 
   objectId: '',
   lowerOffset: 0,
 })
+export const segmentRange = (offset: number, length: number, segment: number, at: number): Range => ({
+  offset,
+  length,
+  source: 'spool',
+  generation: -1 - segment,
+  objectId: '',
+  lowerOffset: at,
+})
+/** Number of the segment that holds the range; -1 = none. */
+export const segmentOf = (range: Range): number => (range.source === 'spool' && range.generation < 0 ? -1 - range.generation : -1)
+
 export const lowerRange = (offset: number, length: number, objectId: ObjectId, lowerOffset: number): Range => ({
   offset,
   length,
@@ -36,13 +48,15 @@ export const lowerRange = (offset: number, length: number, objectId: ObjectId, l
   lowerOffset,
 })
 
+const isElsewhere = (range: Range): boolean => range.source === 'lower' || range.generation < 0
+
 /** The part of a range between two offsets of the file. */
 export function part(range: Range, start: number, end: number): Range {
   return {
     ...range,
     offset: start,
     length: end - start,
-    lowerOffset: range.lowerOffset + (range.source === 'lower' ? start - range.offset : 0),
+    lowerOffset: range.lowerOffset + (isElsewhere(range) ? start - range.offset : 0),
   }
 }
 
@@ -64,21 +78,24 @@ const joins = (a: Range, b: Range): boolean =>
   a.generation === b.generation &&
   a.objectId === b.objectId &&
   a.offset + a.length === b.offset &&
-  (a.source !== 'lower' || a.lowerOffset + a.length === b.lowerOffset)
+  (!isElsewhere(a) || a.lowerOffset + a.length === b.lowerOffset)
 
-/** Puts `range` over what was there, in place; a gap before it becomes zeros. */
-export function place(ranges: Range[], range: Range): void {
-  if (range.length === 0) return
+/** Puts `range` over what was there, in place; a gap before it becomes zeros. Returns by how much the bytes in the spool grew. */
+export function place(ranges: Range[], range: Range): number {
+  if (range.length === 0) return 0
+  const own = range.source === 'spool' ? range.length : 0
   const last = ranges.at(-1)
   const size = last === undefined ? 0 : last.offset + last.length
   if (range.offset > size) append(ranges, zeroRange(size, range.offset - size))
   if (range.offset >= size) {
     append(ranges, range)
-    return
+    return own
   }
   const end = range.offset + range.length
   const first = indexAt(ranges, range.offset)
   const over = indexAt(ranges, end - 1)
+  let covered = 0
+  for (let i = first; i <= over && i < ranges.length; i++) covered += spoolBytesWithin(ranges[i] as Range, range.offset, end)
   const pieces: Range[] = []
   const head = ranges[first] as Range
   if (first > 0) pieces.push(ranges[first - 1] as Range)
@@ -91,6 +108,12 @@ export function place(ranges: Range[], range: Range): void {
   const from = first > 0 ? first - 1 : 0
   const to = Math.min(ranges.length, over + (next === undefined ? 1 : 2))
   ranges.splice(from, to - from, ...pieces)
+  return own - covered
+}
+
+function spoolBytesWithin(range: Range, start: number, end: number): number {
+  if (range.source !== 'spool') return 0
+  return Math.max(0, Math.min(end, range.offset + range.length) - Math.max(start, range.offset))
 }
 
 function append(ranges: Range[], range: Range): void {
@@ -99,16 +122,19 @@ function append(ranges: Range[], range: Range): void {
   else ranges.push(range)
 }
 
-/** Cuts or, with zeros, extends to a size. */
-export function resize(ranges: Range[], sizeBytes: number): void {
+/** Cuts or, with zeros, extends to a size. Returns by how much the bytes in the spool grew: 0 or less. */
+export function resize(ranges: Range[], sizeBytes: number): number {
   const last = ranges.at(-1)
   const size = last === undefined ? 0 : last.offset + last.length
   if (sizeBytes > size) append(ranges, zeroRange(size, sizeBytes - size))
-  if (sizeBytes >= size) return
+  if (sizeBytes >= size) return 0
   const index = indexAt(ranges, sizeBytes)
   const cut = ranges[index]
+  let dropped = 0
+  for (let i = index; i < ranges.length; i++) dropped += spoolBytesWithin(ranges[i] as Range, sizeBytes, size)
   ranges.length = index
   if (cut !== undefined && cut.offset < sizeBytes) ranges.push(part(cut, cut.offset, sizeBytes))
+  return -dropped
 }
 
 /** The ranges between two offsets, cut to them. */

@@ -3,7 +3,7 @@ import type { ByteName } from '#fuse/operations.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import type { Change, NodeFacts } from './changes.ts'
 import { readContent } from './content.ts'
-import { lowerRange, place, type Range } from './extents.ts'
+import { lowerRange, place, type Range, segmentOf, slice, spoolBytes } from './extents.ts'
 import { StagingNode } from './node.ts'
 import type { Spool } from './spool.ts'
 import type { FrozenAttributes, FrozenNode, LowerTree } from './staging.ts'
@@ -12,6 +12,7 @@ import type { StagingTree } from './tree.ts'
 export interface FrozenState {
   readonly facts: NodeFacts
   readonly ranges: readonly Range[] | undefined
+  /** Last spool file of that moment, -1 = none. */
   readonly generation: number
 }
 
@@ -26,6 +27,7 @@ const attributesOf = (facts: NodeFacts): FrozenAttributes => ({
 
 /** Takes one moment of the tree: records are copied, bytes stay where they are, since writers go on in spool files of a new generation. */
 export function freezeTree(tree: StagingTree, spool: Spool, lower: LowerTree, states: Map<StagingNode, FrozenState>): FrozenNode {
+  spool.segments.roll()
   const freeze = (node: StagingNode): FrozenNode | DirectoryEntry => {
     const attributes = attributesOf(node.facts)
     states.set(node, { facts: node.facts, ranges: node.ranges, generation: node.ranges === undefined ? -1 : node.generation })
@@ -92,30 +94,40 @@ export function isKept(node: StagingNode): boolean {
   return false
 }
 
+export type StoredNode = Pick<DirectoryEntry, 'objectId'> & Partial<Pick<DirectoryEntry, 'sizeBytes'>>
+
 /** What was in the snapshot stands on it from now on. */
-export function standOn(tree: StagingTree, node: StagingNode, state: FrozenState, entry: DirectoryEntry): void {
+export function standOn(tree: StagingTree, node: StagingNode, state: FrozenState, entry: StoredNode): void {
   const isSame = node.facts === state.facts && node.ranges === state.ranges
   tree.uncount(node)
   if (entry.objectId !== '') {
     if (!node.isDirectory) rebase(node, state, entry)
     node.base = entry.objectId
-    node.baseBytes = node.isDirectory ? 0 : entry.sizeBytes
+    node.baseBytes = node.isDirectory ? 0 : (entry.sizeBytes ?? 0)
   }
   if (!isSame) tree.count(node)
 }
 
-function rebase(node: StagingNode, state: FrozenState, { objectId, sizeBytes }: DirectoryEntry): void {
+function rebase(node: StagingNode, state: FrozenState, { objectId, sizeBytes = 0 }: StoredNode): void {
   if (objectId === '' || node.kind !== fileKind.regular) return
+  node.smallBytes = 0
   if (node.ranges === state.ranges) {
     node.ranges = undefined
+    node.stagedBytes = 0
     return
   }
   const ranges: Range[] = []
   for (const range of node.extents) {
-    const wasThere = range.source === 'spool' && range.generation <= state.generation && range.offset + range.length <= sizeBytes
-    place(ranges, wasThere ? lowerRange(range.offset, range.length, objectId, range.offset) : range)
+    place(ranges, range)
+    if (range.source !== 'spool') continue
+    for (const frozen of slice(state.ranges ?? [], range.offset, range.offset + range.length)) {
+      const isSame = frozen.source === 'spool' && frozen.generation === range.generation && frozen.offset + frozen.length <= sizeBytes
+      const isThere = segmentOf(range) < 0 || frozen.lowerOffset - frozen.offset === range.lowerOffset - range.offset
+      if (isSame && isThere) place(ranges, lowerRange(frozen.offset, frozen.length, objectId, frozen.offset))
+    }
   }
   node.ranges = ranges
+  node.stagedBytes = spoolBytes(ranges)
 }
 
 /** The table as records, for a new journal: the root and all that the lower tree does not have. Marks what is in it. */

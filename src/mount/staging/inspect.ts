@@ -21,8 +21,8 @@ export function inspectStaging(directory: string): StagingReport {
   const none = (): never => {
     throw new StagingError('the lower tree is not looked at')
   }
-  const tree = new StagingTree(0, 1, { readDirectory: none, read: none })
-  const read = readJournal(readFileSync(journalPath(directory)), (changes) => {
+  const tree = new StagingTree(1, 2, { readDirectory: none, read: none })
+  const read = readJournal(readFileSync(journalPath(directory)), 0, (changes) => {
     for (const change of changes) tree.apply(change)
   })
   if (read === undefined) throw new StagingError(`the journal in ${directory} is damaged at its head; nothing was changed`)

@@ -13,8 +13,8 @@ export interface JournalHeader {
   readonly machineId: string
   readonly bootId: string
   readonly lastFlushId: string
+  /** Relative, as all node numbers in the journal. */
   readonly nextNode: number
-  readonly firstNode: number
 }
 
 export interface ReadJournal {
@@ -29,40 +29,44 @@ export interface ReadJournal {
 
 const magic = Buffer.from('KURASTG1')
 const headBytes = 17
+const pageBytes = 1 << 20
 const maxRecordBytes = 256 * 1024 * 1024
 
 export const journalPath = (directory: string): string => join(directory, 'journal')
 
 /** Append-only file of records {length u32, CRC-32C u32, sequence f64, type u8, payload}; little-endian. */
 export class Journal {
-  private readonly writer = new ChangeWriter()
+  private readonly writer: ChangeWriter
   private end: number
   private sequence: number
   private syncing: Promise<void> | undefined
   private queued: Promise<void> | undefined
-  private synced: number
+  private synced = 0
+  /** The last fdatasync failed: what it lost is written again by the next checkpoint (the kernel says a failure only once). */
+  private hasFailed = false
   /** Bytes right after the last checkpoint. */
   private baseBytes: number
 
   constructor(
     private readonly files: SpoolFiles,
     private readonly directory: string,
+    private readonly firstNode: number,
     private fd: number,
     end: number,
     sequence: number,
   ) {
+    this.writer = new ChangeWriter(firstNode)
     this.end = end
-    this.synced = 0
     this.baseBytes = end
     this.sequence = sequence
   }
 
   get needsCheckpoint(): boolean {
-    return this.end > 64 * 1024 * 1024 + this.baseBytes || (this.end > 4 * this.baseBytes && this.end > 4 * 1024 * 1024)
+    return this.hasFailed || this.end > 64 * 1024 * 1024 + this.baseBytes || (this.end > 4 * this.baseBytes && this.end > 4 * 1024 * 1024)
   }
 
-  get isSynced(): boolean {
-    return this.synced === this.end
+  get sizeBytes(): number {
+    return this.end
   }
 
   /** One record, in the file when this returns. Throws what the disk says; then nothing of it counts. */
@@ -88,27 +92,47 @@ export class Journal {
   }
 
   private start(): Promise<void> {
-    const { end } = this
+    const { end, fd } = this
+    if (this.hasFailed) return Promise.reject(Object.assign(new Error('the journal could not be synced before'), { code: 'EIO' }))
     if (this.synced === end) return Promise.resolve()
     this.syncing = this.files
-      .dataSync(this.fd)
-      .then(() => {
-        this.synced = Math.max(this.synced, end)
-      })
+      .dataSync(fd)
+      .then(
+        () => {
+          this.synced = end
+        },
+        (error: unknown) => {
+          this.hasFailed = true
+          throw error
+        },
+      )
       .finally(() => {
         this.syncing = undefined
       })
     return this.syncing
   }
 
-  /** Writes the whole table as a new journal and puts it in the place of this one. */
-  async checkpoint(header: JournalHeader, table: Iterable<readonly Change[]>): Promise<void> {
-    await this.syncing?.catch(() => undefined)
-    const made = createJournalFile(this.files, this.directory, header, table, this.sequence)
+  /** As `sync`, but waits: for when the spool is full and must be freed at once. */
+  syncNow(): void {
+    if (this.hasFailed || this.synced === this.end) return
+    this.files.fullSync(this.fd)
+    if (this.syncing === undefined) this.synced = this.end
+  }
+
+  /** Waits until no sync runs; between that and what the caller does next nothing else can run. */
+  async settled(): Promise<void> {
+    while (this.syncing !== undefined) await this.syncing.catch(() => undefined)
+  }
+
+  /** Writes the whole table as a new journal and puts it in the place of this one. To be called when `settled`. On failure the old one
+   *  stays in use. */
+  checkpoint(header: JournalHeader, table: Iterable<readonly Change[]>): void {
+    const made = createJournalFile(this.files, this.directory, this.firstNode, header, table, this.sequence)
     this.files.close(this.fd)
     this.fd = made.fd
     this.end = this.synced = this.baseBytes = made.end
     this.sequence = made.sequence
+    this.hasFailed = false
   }
 
   close(): void {
@@ -128,6 +152,7 @@ function seal(record: Buffer, sequence: number): Buffer {
 export function createJournalFile(
   files: SpoolFiles,
   directory: string,
+  firstNode: number,
   header: JournalHeader,
   table: Iterable<readonly Change[]>,
   sequence: number,
@@ -144,12 +169,23 @@ export function createJournalFile(
     const first = Buffer.concat([head, text])
     writeFully(files, fd, first, 0)
     let end = first.length
-    const writer = new ChangeWriter()
+    const writer = new ChangeWriter(firstNode)
+    const page = Buffer.allocUnsafe(pageBytes)
+    let filled = 0
+    const put = (bytes: Buffer): void => {
+      writeFully(files, fd, bytes, end)
+      end += bytes.length
+    }
     for (const changes of table) {
       const record = seal(writer.write(changes, headBytes), ++sequence)
-      writeFully(files, fd, record, end)
-      end += record.length
+      if (filled + record.length > pageBytes) {
+        put(page.subarray(0, filled))
+        filled = 0
+      }
+      if (record.length > pageBytes) put(record)
+      else filled += record.copy(page, filled)
     }
+    put(page.subarray(0, filled))
     files.fullSync(fd)
     files.rename(temporary, journalPath(directory))
     files.syncFolder(directory)
@@ -161,7 +197,7 @@ export function createJournalFile(
 }
 
 /** Reads a journal; `apply` gets each good record. Undefined when the head is not one of ours or is damaged. */
-export function readJournal(data: Buffer, apply: (changes: Change[]) => void): ReadJournal | undefined {
+export function readJournal(data: Buffer, firstNode: number, apply: (changes: Change[]) => void): ReadJournal | undefined {
   const start = magic.length + 8
   if (data.length < start || !data.subarray(0, magic.length).equals(magic)) return undefined
   const headerBytes = data.readUInt32LE(magic.length)
@@ -175,7 +211,7 @@ export function readJournal(data: Buffer, apply: (changes: Change[]) => void): R
     if (payload === undefined) break
     let changes: Change[]
     try {
-      changes = readChanges(payload)
+      changes = readChanges(payload, firstNode)
     } catch {
       break
     }

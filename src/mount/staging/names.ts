@@ -1,6 +1,7 @@
 import { fileKind } from '#fuse/abi.ts'
 import { errno } from '#fuse/errno.ts'
 import type { ByteName, Reply } from '#fuse/operations.ts'
+import type { StagingContents } from './contents.ts'
 import type { Journal } from './journal.ts'
 import type { StagingNode } from './node.ts'
 import type { Spool } from './spool.ts'
@@ -19,7 +20,7 @@ export class StagingNames {
     private readonly journal: Journal,
     private readonly spool: Spool,
     private readonly now: () => Moment,
-    private readonly syncContent: (node: StagingNode) => Promise<void>,
+    private readonly contents: StagingContents,
   ) {}
 
   private withDirectory<T>(directory: number, run: (node: StagingNode) => T): Reply<T> {
@@ -121,18 +122,20 @@ export class StagingNames {
     change.facts(node, { ...changedAt(node.facts, now), links: node.isDirectory ? 0 : node.facts.links - 1 })
   }
 
-  rename(parent: number, name: ByteName, newParent: number, newName: ByteName, flags: number): Reply<void> {
+  rename(parent: number, name: ByteName, newParent: number, newName: ByteName, flags: number, isSynced = false): Reply<void> {
     checkName(newName)
     return this.withDirectory(parent, () =>
       this.withDirectory(newParent, () => {
         const target = this.tree.find(newParent, newName)
         const isDirectory = target !== undefined && this.tree.kindOf(target) === fileKind.directory
-        return this.after(isDirectory ? this.tree.ready(target) : undefined, () => this.renameNow(parent, name, newParent, newName, flags))
+        return this.after(isDirectory ? this.tree.ready(target) : undefined, () =>
+          this.renameNow(parent, name, newParent, newName, flags, isSynced),
+        )
       }),
     ) as Reply<void>
   }
 
-  private renameNow(parent: number, name: ByteName, newParent: number, newName: ByteName, flags: number): Reply<void> {
+  private renameNow(parent: number, name: ByteName, newParent: number, newName: ByteName, flags: number, isSynced: boolean): Reply<void> {
     const id = this.tree.find(parent, name)
     const victim = this.tree.find(newParent, newName)
     if (id === undefined) return fail(errno.ENOENT)
@@ -151,8 +154,9 @@ export class StagingNames {
     if (!node.isDirectory && other.isDirectory) fail(errno.EISDIR)
     if (other.isDirectory && !this.tree.isEmpty(victim)) fail(errno.ENOTEMPTY)
     // The data must not come after the name that replaces good data (spec 08, 4.6).
-    if (!node.unsynced) return this.move(parent, name, newParent, newName)
-    return this.syncContent(node).then(() => this.rename(parent, name, newParent, newName, flags))
+    const waiting = this.contents.isUnsynced(node) && !isSynced ? this.contents.sync(node) : undefined
+    if (!(waiting instanceof Promise)) return this.move(parent, name, newParent, newName)
+    return waiting.then(() => this.rename(parent, name, newParent, newName, flags, true))
   }
 
   private checkLoop(node: StagingNode, into: number): void {

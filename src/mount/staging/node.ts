@@ -35,6 +35,13 @@ export class StagingNode {
   ranges: Range[] | undefined
   /** A flush point holds `ranges` too. */
   isShared = false
+  /** Bytes of `ranges` that are in the spool. */
+  stagedBytes = 0
+  isDirtyFile = false
+  /** Written to segments since the file was last empty or in a snapshot. */
+  smallBytes = 0
+  /** Promised by fallocate(2) and not written yet. */
+  reservedBytes = 0
   /** Spool file that writes go to. */
   generation = 0
   unsynced = false

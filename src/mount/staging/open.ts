@@ -1,4 +1,4 @@
-import { copyFileSync, readFileSync } from 'node:fs'
+import { constants, copyFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemCode } from '#base/errors.ts'
 import { fileKind } from '#fuse/abi.ts'
@@ -7,11 +7,14 @@ import type { Change } from './changes.ts'
 import { createJournalFile, Journal, type JournalHeader, journalPath, readJournal } from './journal.ts'
 import { bootId, lockStaging, machineId, StagingError } from './lock.ts'
 import { Overlay } from './overlay.ts'
+import { checkSpool } from './recover.ts'
 import { Spool } from './spool.ts'
 import { diskFiles, type SpoolFiles } from './spool-files.ts'
 import type { LowerTree, Staging, StagingOptions } from './staging.ts'
 import { momentOf } from './transaction.ts'
 import { StagingTree } from './tree.ts'
+
+const skippedNodes = 2 ** 24
 
 /** Opens the overlay of a source: a new one on the lower snapshot, or the one that is found in the folder, with all that it had accepted.
  *  StagingError: in use, of another repository, source, machine or option set, or its journal cannot be read. */
@@ -33,18 +36,18 @@ function openLocked(options: StagingOptions, lowerTree: LowerTree, files: SpoolF
   const spool = new Spool(files, directory, firstNode, options.spoolLimitBytes, options.spoolReserveBytes)
   const found = readFound(directory)
   let journal: Journal
-  let header = newHeader(options, tree.nextNode)
+  let header = newHeader(options)
   let lower: Staging['lower']
   if (found === undefined) {
     const changes = firstChanges(options, root)
     for (const change of changes) tree.apply(change)
-    const made = createJournalFile(files, directory, header, [changes], 0)
-    journal = new Journal(files, directory, made.fd, made.end, made.sequence)
+    const made = createJournalFile(files, directory, firstNode, header, [changes], 0)
+    journal = new Journal(files, directory, firstNode, made.fd, made.end, made.sequence)
     lower = header.lower as Staging['lower'] // without the root entry, whose numbers JSON does not know
     const node = tree.get(root)
     tree.uncount(node)
   } else {
-    const read = readJournal(found, (changes) => {
+    const read = readJournal(found, firstNode, (changes) => {
       for (const change of changes) tree.apply(change)
     })
     if (read === undefined || !tree.nodes.has(root))
@@ -56,9 +59,15 @@ function openLocked(options: StagingOptions, lowerTree: LowerTree, files: SpoolF
     if (read.goodBytes < read.totalBytes) keepTail(options, read.isDamaged, read.totalBytes - read.goodBytes)
     const fd = files.open(journalPath(directory), false)
     files.truncate(fd, read.goodBytes)
-    journal = new Journal(files, directory, fd, read.goodBytes, read.sequence)
+    journal = new Journal(files, directory, firstNode, fd, read.goodBytes, read.sequence)
     lower = read.header.lower as Staging['lower']
-    recount(tree, spool, read.sequence)
+    // Numbers that were given to nodes of the lower tree are not in the journal: far enough above them.
+    tree.nextNode = Math.max(tree.nextNode, firstNode + read.header.nextNode) + skippedNodes
+    for (const node of [...tree.nodes.values()]) tree.reap(node)
+    const lost = checkSpool(tree, spool, { files, directory, keepStrays: read.isDamaged, warn: options.warn })
+    if (lost.length > 0) journal.append(lost)
+    for (const change of lost) tree.apply(change)
+    if (read.sequence === 1) tree.uncount(tree.get(tree.root)) // as it was made
   }
   return new Overlay({ tree, journal, spool, lowerTree, options, lower, release, header })
 }
@@ -72,7 +81,7 @@ function readFound(directory: string): Buffer | undefined {
   }
 }
 
-function newHeader(options: StagingOptions, nextNode: number): JournalHeader {
+function newHeader(options: StagingOptions): JournalHeader {
   return {
     version: 1,
     repositoryId: options.repositoryId,
@@ -82,8 +91,7 @@ function newHeader(options: StagingOptions, nextNode: number): JournalHeader {
     machineId: machineId(),
     bootId: bootId(),
     lastFlushId: '',
-    nextNode,
-    firstNode: options.firstNode,
+    nextNode: 2,
   }
 }
 
@@ -94,7 +102,6 @@ function checkHeader(header: JournalHeader, options: StagingOptions): void {
   if (header.version !== 1) refuse('was written by a newer version')
   if (header.repositoryId !== options.repositoryId) refuse('belongs to another repository; give another folder')
   if (header.source !== options.source) refuse(`belongs to ${header.source}; give another folder`)
-  if (header.firstNode !== options.firstNode) refuse('was mounted at another place among the sources; mount them in the same order')
   if (options.takeOver) return
   if (header.machineId !== machineId()) refuse('was written on another machine; --takeover takes it over')
   if (header.xattrs !== options.xattrs) refuse('was made with other options; --takeover takes it over')
@@ -106,17 +113,10 @@ function keepTail(options: StagingOptions, isDamaged: boolean, bytes: number): v
     options.warn(`the journal ended in the middle of a record; its last ${bytes} bytes were cut off`)
     return
   }
-  const copy = join(options.directory, `journal.damaged-${options.nowNs()}`)
-  copyFileSync(journalPath(options.directory), copy)
+  let copy = ''
+  for (let i = 1; copy === '' || existsSync(copy); i++) copy = join(options.directory, `journal.damaged-${i}`)
+  copyFileSync(journalPath(options.directory), copy, constants.COPYFILE_EXCL)
   options.warn(`the journal is damaged ${bytes} bytes before its end; what came before was recovered, the whole is kept as ${copy}`)
-}
-
-function recount(tree: StagingTree, spool: Spool, records: number): void {
-  for (const node of [...tree.nodes.values()]) {
-    tree.reap(node)
-  }
-  spool.usedBytes = tree.dirtyBytes
-  if (records === 1) tree.uncount(tree.get(tree.root)) // as it was made
 }
 
 function firstChanges(options: StagingOptions, root: number): Change[] {

@@ -2,22 +2,22 @@ import { fileKind } from '#fuse/abi.ts'
 import { errno } from '#fuse/errno.ts'
 import type { AttributesChange, ByteName, Reply } from '#fuse/operations.ts'
 import type { ObjectId } from '#repo/object/object.ts'
-import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import type { MutableAttributes } from '../table.ts'
 import type { NodeFacts } from './changes.ts'
 import { readContent, seekContent } from './content.ts'
-import { lowerRange, part, type Range, slice, spoolRange, zeroRange } from './extents.ts'
-import { type FrozenState, freezeTree, standOn, tableRecords } from './freeze.ts'
+import { StagingContents } from './contents.ts'
+import { FlushPoints } from './flush-points.ts'
+import { tableRecords } from './freeze.ts'
 import type { Journal, JournalHeader } from './journal.ts'
 import { StagingNames } from './names.ts'
-import type { StagingNode } from './node.ts'
 import type { Spool } from './spool.ts'
 import type { FlushPoint, ListedEntry, LowerTree, Owner, Staging, StagingOptions, StagingUsage } from './staging.ts'
 import { changedAt, EFBIG, fail, type Moment, modifiedAt, momentOf, Transaction } from './transaction.ts'
 import type { StagingTree } from './tree.ts'
 
 const syncEveryMs = 5_000
-const copyBytes = 1 << 20
+/** Bytes of segments after which those nobody uses are looked for. */
+const segmentScanBytes = 128 * 1024 * 1024
 
 export interface OverlayParts {
   readonly tree: StagingTree
@@ -36,7 +36,9 @@ export class Overlay implements Staging {
   lower: Staging['lower']
   onChange: (() => void) | undefined
   private readonly names: StagingNames
-  private readonly unsynced = new Set<StagingNode>()
+  private readonly contents: StagingContents
+  private readonly points: FlushPoints
+  private scannedBytes = 0
   private openWriters = 0
   private lastFlushId: string
   private firstChangeMs: number | undefined
@@ -48,10 +50,23 @@ export class Overlay implements Staging {
     this.root = tree.root
     this.lower = parts.lower
     this.lastFlushId = parts.header.lastFlushId
-    this.names = new StagingNames(tree, journal, spool, this.now, (node) => this.syncContent(node))
-    tree.onGone = (node) => {
-      this.unsynced.delete(node)
-      if (node.ranges !== undefined) for (let g = 0; g <= node.generation; g++) spool.doom(node.id, g)
+    this.contents = new StagingContents(tree, journal, spool, this.now, parts.options.smallFileBytes)
+    this.names = new StagingNames(tree, journal, spool, this.now, this.contents)
+    this.points = new FlushPoints(parts, {
+      syncAll: () => this.syncAll(),
+      checkpoint: () => this.checkpoint(),
+      stand: (lower) => {
+        this.lower = lower
+        this.lastFlushId = lower?.snapshotId ?? this.lastFlushId
+      },
+      committed: () => this.committed(),
+    })
+    tree.onGone = (node) => this.contents.gone(node)
+    spool.reclaim = () => {
+      const remove = this.contents.removable()
+      this.dropSegments()
+      journal.syncNow()
+      remove()
     }
     if (tree.counted.size > 0) this.firstChangeMs = this.lastChangeMs = this.nowMs()
   }
@@ -61,7 +76,6 @@ export class Overlay implements Staging {
 
   private changed<T>(reply: Reply<T>): Reply<T> {
     if (reply instanceof Promise) return reply.then((value) => this.changed(value) as T)
-    this.parts.spool.usedBytes = this.parts.tree.dirtyBytes
     this.lastChangeMs = this.nowMs()
     this.firstChangeMs ??= this.lastChangeMs
     if (this.timer === undefined) {
@@ -187,7 +201,8 @@ export class Overlay implements Staging {
     if (change.gid !== undefined) facts = { ...facts, gid: change.gid }
     if (change.accessed) facts = { ...facts, accessedSeconds: change.accessed.seconds, accessedNs: change.accessed.ns }
     if (change.modified) facts = { ...facts, modifiedSeconds: change.modified.seconds, modifiedNs: change.modified.ns }
-    if (change.dropSetIds === true) facts = withoutSetIds(facts)
+    const changesOwner = (change.uid !== undefined || change.gid !== undefined) && change.mode === undefined && !node.isDirectory
+    if (change.dropSetIds === true || changesOwner) facts = withoutSetIds(facts)
     const record = this.begin()
     record.facts(node, facts)
     if (change.sizeBytes !== undefined) {
@@ -196,51 +211,26 @@ export class Overlay implements Staging {
       record.add({ type: 'size', node: id, sizeBytes: change.sizeBytes })
     }
     record.commit()
-    if (change.sizeBytes === 0) this.leaveSpoolFile(node)
+    if (change.sizeBytes !== undefined) this.contents.resized(node)
     return this.changed(undefined)
-  }
-
-  /** An emptied file goes on in a new spool file; the old one stays until the journal says on disk that it is not needed. */
-  private leaveSpoolFile(node: StagingNode): void {
-    if (!this.unsynced.has(node) && node.generation === 0 && !this.parts.spool.isOpen(node.id, 0)) return
-    this.parts.spool.doom(node.id, node.generation++)
-    node.unsynced = false
-    this.unsynced.delete(node)
   }
 
   write(id: number, offset: number, data: Uint8Array, dropSetIds: boolean): Reply<void> {
     const node = this.parts.tree.get(id)
-    if (!Number.isSafeInteger(offset + data.length)) fail(EFBIG)
     if (data.length === 0) return
-    this.parts.spool.admit(data.length)
-    this.parts.spool.write(id, node.generation, data, offset)
-    node.unsynced = true
-    this.unsynced.add(node)
-    const facts = modifiedAt(dropSetIds ? withoutSetIds(node.facts) : node.facts, this.now())
-    this.placeAll(node, facts, [spoolRange(offset, data.length, node.generation)])
-    return this.changed(undefined)
+    this.contents.write(node, offset, data, modifiedAt(dropSetIds ? withoutSetIds(node.facts) : node.facts, this.now()))
+    this.changed(undefined)
+    return this.slowedDown()
   }
 
-  private placeAll(node: StagingNode, facts: NodeFacts, ranges: readonly Range[]): void {
-    const record = this.begin()
-    record.facts(node, facts)
-    for (const range of ranges) record.add({ type: 'range', node: node.id, range })
-    record.commit()
+  /** Held back when the spool is nearly full, so that a flush keeps pace (spec 08, 4.9). */
+  private slowedDown(): Reply<void> {
+    const { delayMs } = this.parts.spool
+    return delayMs === 0 ? undefined : new Promise((resolve) => setTimeout(resolve, delayMs))
   }
 
   allocate(id: number, offset: number, length: number, mode: number): Reply<void> {
-    const node = this.parts.tree.get(id)
-    if (offset < 0 || length <= 0) fail(errno.EINVAL)
-    if (!Number.isSafeInteger(offset + length)) fail(EFBIG)
-    const end = offset + length
-    const facts = modifiedAt(node.facts, this.now())
-    if (mode === 3) {
-      const cut = Math.min(end, node.sizeBytes)
-      this.placeAll(node, facts, cut > offset ? [zeroRange(offset, cut - offset)] : [])
-    } else if (mode === 0 || mode === 1) {
-      this.parts.spool.admit(Math.max(0, end - node.sizeBytes))
-      this.placeAll(node, facts, mode === 0 && end > node.sizeBytes ? [zeroRange(node.sizeBytes, end - node.sizeBytes)] : [])
-    } else fail(errno.EOPNOTSUPP)
+    this.contents.allocate(this.parts.tree.get(id), offset, length, mode)
     return this.changed(undefined)
   }
 
@@ -248,37 +238,14 @@ export class Overlay implements Staging {
     return seekContent(this.parts.tree.get(id), offset, whence)
   }
 
-  async copyRange(from: number, fromOffset: number, to: number, toOffset: number, length: number): Promise<number> {
-    const source = this.parts.tree.get(from)
-    const target = this.parts.tree.get(to)
-    const end = Math.min(fromOffset + length, source.sizeBytes)
-    if (end <= fromOffset) return 0
-    const shift = toOffset - fromOffset
-    if (!Number.isSafeInteger(end + shift)) fail(EFBIG)
-    if (from === to && Math.abs(shift) < end - fromOffset) fail(errno.EINVAL)
-    for (const range of slice(source.extents, fromOffset, end)) {
-      if (range.source !== 'spool') {
-        this.placeAll(target, modifiedAt(target.facts, this.now()), [{ ...range, offset: range.offset + shift }])
-        continue
-      }
-      for (let at = range.offset; at < range.offset + range.length; at += copyBytes) {
-        const piece = part(range, at, Math.min(at + copyBytes, range.offset + range.length))
-        const bytes = Buffer.allocUnsafe(piece.length)
-        this.parts.spool.read(from, piece.generation, bytes, piece.offset)
-        await this.write(to, piece.offset + shift, bytes, false)
-      }
-    }
-    this.changed(undefined)
-    return end - fromOffset
+  copyRange(from: number, fromOffset: number, to: number, toOffset: number, length: number): Reply<number> {
+    const { tree } = this.parts
+    return this.changed(this.contents.copyRange(tree.get(from), fromOffset, tree.get(to), toOffset, length))
   }
 
   copyObject(objectId: ObjectId, objectBytes: number, fromOffset: number, to: number, toOffset: number, length: number): Reply<number> {
     const target = this.parts.tree.get(to)
-    const taken = Math.min(length, objectBytes - fromOffset)
-    if (taken <= 0) return 0
-    if (!Number.isSafeInteger(toOffset + taken)) fail(EFBIG)
-    this.placeAll(target, modifiedAt(target.facts, this.now()), [lowerRange(toOffset, taken, objectId, fromOffset)])
-    return this.changed(taken)
+    return this.changed(this.contents.copyObject(objectId, objectBytes, fromOffset, target, toOffset, length))
   }
 
   getXattr(id: number, name: ByteName): Uint8Array | undefined {
@@ -311,44 +278,37 @@ export class Overlay implements Staging {
     return this.changed(undefined)
   }
 
-  private async syncContent(node: StagingNode): Promise<void> {
-    if (!this.unsynced.has(node)) return // it stays in the set until its bytes are on disk
-    node.unsynced = false
-    try {
-      const used = new Set(node.extents.map((range) => (range.source === 'spool' ? range.generation : node.generation)))
-      for (const generation of used) await this.parts.spool.sync(node.id, generation)
-      if (!node.unsynced) this.unsynced.delete(node)
-    } catch (error) {
-      node.unsynced = true
-      throw error
-    }
-  }
-
   async sync(id: number): Promise<void> {
     const node = this.parts.tree.nodes.get(id)
-    if (node !== undefined) await this.syncContent(node)
+    if (node !== undefined) await this.contents.sync(node)
     await this.syncJournal()
   }
 
   async syncAll(): Promise<void> {
-    for (const node of [...this.unsynced]) await this.syncContent(node)
-    await this.syncJournal()
-    const { tree, journal } = this.parts
-    if (journal.needsCheckpoint) await this.checkpoint(journal, tree)
+    await this.contents.syncAll()
+    const { journal, spool } = this.parts
+    const isGrown = spool.segments.usedBytes > this.scannedBytes + segmentScanBytes
+    if (isGrown) this.dropSegments()
+    if (!journal.needsCheckpoint) return this.syncJournal()
+    await this.checkpoint()
+  }
+
+  private dropSegments(): void {
+    const { spool } = this.parts
+    if (!spool.isHeld && !this.parts.tree.isAhead) spool.doomSegments(this.contents.unusedSegments())
+    this.scannedBytes = spool.segments.usedBytes
   }
 
   private async syncJournal(): Promise<void> {
-    const doomed = this.parts.spool.takeDoomed()
+    const remove = this.contents.removable()
     await this.parts.journal.sync()
-    this.parts.spool.remove(doomed)
+    remove()
   }
 
   usage(): StagingUsage {
     const { tree, spool } = this.parts
-    let dirtyFiles = 0
-    for (const node of tree.counted) if (node.ranges !== undefined) dirtyFiles++
     return {
-      dirtyFiles,
+      dirtyFiles: tree.dirtyFiles,
       dirtyNodes: tree.counted.size,
       dirtyBytes: tree.dirtyBytes,
       spoolUsedBytes: spool.usedBytes,
@@ -360,54 +320,39 @@ export class Overlay implements Staging {
   }
 
   freeze(): FlushPoint {
-    const { tree, spool, lowerTree } = this.parts
-    const states = new Map<StagingNode, FrozenState>()
-    let droppedXattrs = 0
-    for (const node of tree.counted) droppedXattrs += node.xattrs?.size ?? 0
-    spool.isHeld = tree.isFrozen = true
-    const root = freezeTree(tree, spool, lowerTree, states) as FlushPoint['root']
-    return {
-      root,
-      droppedXattrs,
-      commit: (result) => this.commit(states, result),
-      abandon: () => {
-        spool.isHeld = tree.isFrozen = false
-      },
-    }
+    return this.points.freeze()
   }
 
-  private checkpoint(journal: Journal, tree: StagingTree): Promise<void> {
-    const header = { ...this.parts.header, lower: this.lower, lastFlushId: this.lastFlushId, nextNode: tree.nextNode }
-    return journal.checkpoint(header, tableRecords(tree))
+  /** The whole table as a new journal; what only the old one needed leaves the disk. */
+  private async checkpoint(): Promise<void> {
+    const { tree, journal, header, options } = this.parts
+    await journal.settled()
+    const remove = this.contents.removable()
+    const nextNode = tree.nextNode - options.firstNode
+    journal.checkpoint({ ...header, lower: this.lower, lastFlushId: this.lastFlushId, nextNode }, tableRecords(tree))
+    tree.isAhead = false
+    remove()
   }
 
-  private async commit(states: ReadonlyMap<StagingNode, FrozenState>, result: Parameters<FlushPoint['commit']>[0]): Promise<void> {
-    const { tree, spool, journal } = this.parts
-    await this.syncAll()
-    for (const [node, state] of states) {
-      const entry = result.objects.get(node.id)
-      if (entry !== undefined) standOn(tree, node, state, entry)
-      else if (node.id === tree.root) standOn(tree, node, state, { objectId: result.rootObject } as DirectoryEntry)
-      else if (node.facts === state.facts) {
-        tree.uncount(node)
-        node.isLeftOut = true
-      }
-      const inUse = new Set(node.ranges?.map((range) => (range.source === 'spool' ? range.generation : -1)))
-      if (state.ranges !== undefined) for (let g = 0; g <= state.generation; g++) if (!inUse.has(g)) spool.doom(node.id, g)
-    }
-    this.lower = { snapshotId: result.snapshotId, rootObject: result.rootObject }
-    this.lastFlushId = result.snapshotId
-    await this.checkpoint(journal, tree)
-    spool.isHeld = tree.isFrozen = false
-    spool.remove(spool.takeDoomed())
-    spool.usedBytes = tree.dirtyBytes
-    this.firstChangeMs = tree.counted.size === 0 ? undefined : this.lastChangeMs
-    if (tree.counted.size === 0) this.lastChangeMs = undefined
+  private committed(): void {
+    this.dropSegments()
+    this.syncJournal().catch((error: unknown) => this.parts.options.warn(`the journal could not be synced: ${String(error)}`))
+    const { size } = this.parts.tree.counted
+    this.firstChangeMs = size === 0 ? undefined : this.lastChangeMs
+    if (size === 0) this.lastChangeMs = undefined
   }
 
   async close(): Promise<void> {
     clearTimeout(this.timer)
-    await this.syncAll()
+    try {
+      await this.syncAll()
+    } finally {
+      await this.parts.journal.settled()
+      this.end()
+    }
+  }
+
+  private end(): void {
     this.parts.journal.close()
     this.parts.spool.close()
     this.parts.release()

@@ -2,7 +2,6 @@ import {
   closeSync,
   constants,
   fdatasync,
-  fstatSync,
   fsyncSync,
   ftruncateSync,
   mkdirSync,
@@ -11,9 +10,11 @@ import {
   readSync,
   renameSync,
   statfsSync,
+  statSync,
   unlinkSync,
   writeSync,
 } from 'node:fs'
+import { open } from 'node:fs/promises'
 
 /** What the staging area asks of the disk: replaced in tests to stop after the n-th byte or to lose what was not synced. All throw system
  *  errors. Synchronous calls are what the hot path uses: they cost less than a turn through the thread pool. */
@@ -24,7 +25,8 @@ export interface SpoolFiles {
   /** Writes at a position; may take fewer bytes. */
   write(fd: number, data: Uint8Array, start: number, length: number, position: number): number
   read(fd: number, into: Uint8Array, start: number, length: number, position: number): number
-  size(fd: number): number
+  /** Undefined when there is no such file. */
+  stat(path: string): { readonly sizeBytes: number; readonly diskBytes: number } | undefined
   truncate(fd: number, sizeBytes: number): void
   dataSync(fd: number): Promise<void>
   fullSync(fd: number): void
@@ -32,6 +34,7 @@ export interface SpoolFiles {
   remove(path: string): void
   makeFolder(path: string): void
   syncFolder(path: string): void
+  folderSync(path: string): Promise<void>
   names(path: string): string[]
   freeBytes(path: string): number
 }
@@ -43,7 +46,10 @@ export const diskFiles: SpoolFiles = {
   close: closeSync,
   write: writeSync,
   read: readSync,
-  size: (fd) => fstatSync(fd).size,
+  stat: (path) => {
+    const found = statSync(path, { throwIfNoEntry: false })
+    return found && { sizeBytes: found.size, diskBytes: found.blocks * 512 }
+  },
   truncate: ftruncateSync,
   dataSync: (fd) => new Promise((resolve, reject) => fdatasync(fd, (error) => (error ? reject(error) : resolve()))),
   fullSync: fsyncSync,
@@ -64,6 +70,14 @@ export const diskFiles: SpoolFiles = {
       fsyncSync(fd)
     } finally {
       closeSync(fd)
+    }
+  },
+  folderSync: async (path) => {
+    const folder = await open(path, 'r')
+    try {
+      await folder.sync()
+    } finally {
+      await folder.close()
     }
   },
   names: (path) => {

@@ -176,6 +176,8 @@ export interface StagingOptions {
   readonly xattrs: 'refuse' | 'stage'
   readonly spoolLimitBytes: number
   readonly spoolReserveBytes: number
+  /** What a file may write before it gets a spool file of its own; default 256 KiB. */
+  readonly smallFileBytes?: number
   /** Owner and mode of the root when there is no lower. */
   readonly owner: Owner
   readonly takeOver: boolean

@@ -4,7 +4,7 @@ import type { ByteName, Reply } from '#fuse/operations.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import type { MutableAttributes } from '../table.ts'
 import type { Change } from './changes.ts'
-import { place, resize, spoolBytes } from './extents.ts'
+import { place, resize } from './extents.ts'
 import { type Child, LowerTable, StagingNode } from './node.ts'
 import type { LowerTree } from './staging.ts'
 
@@ -20,6 +20,9 @@ export class StagingTree {
   private readonly idle = new Set<LowerTable>()
   readonly counted = new Set<StagingNode>()
   dirtyBytes = 0
+  dirtyFiles = 0
+  /** Stands on a snapshot that the journal does not say yet. */
+  isAhead = false
   /** A flush point is being written. */
   isFrozen = false
   /** Told of nodes that nobody can reach any more. */
@@ -258,14 +261,17 @@ export class StagingTree {
     if (node.isCounted) return
     node.isCounted = true
     this.counted.add(node)
-    this.dirtyBytes += spoolBytes(node.ranges ?? [])
+    this.dirtyBytes += node.stagedBytes
+    node.isDirtyFile = node.ranges !== undefined
+    if (node.isDirtyFile) this.dirtyFiles++
   }
 
   uncount(node: StagingNode): void {
     if (!node.isCounted) return
     node.isCounted = false
     this.counted.delete(node)
-    this.dirtyBytes -= spoolBytes(node.ranges ?? [])
+    this.dirtyBytes -= node.stagedBytes
+    if (node.isDirtyFile) this.dirtyFiles--
   }
 
   /** Carries one change out, at once after it is in the journal and again at replay. */
@@ -304,6 +310,7 @@ export class StagingTree {
         node.baseBytes = change.sizeBytes
         if (!node.isDirectory) node.sizeBytes = change.sizeBytes
         node.ranges = undefined
+        node.stagedBytes = 0
         return
       case 'target':
         node.target = change.target
@@ -312,13 +319,13 @@ export class StagingTree {
       case 'range': {
         const ranges = node.editable()
         const { range } = change
-        place(ranges, range)
+        node.stagedBytes += place(ranges, range)
         node.sizeBytes = Math.max(node.sizeBytes, range.offset + range.length)
         if (range.source === 'spool') node.generation = Math.max(node.generation, range.generation)
         return
       }
       case 'size':
-        resize(node.editable(), change.sizeBytes)
+        node.stagedBytes += resize(node.editable(), change.sizeBytes)
         node.sizeBytes = change.sizeBytes
         return
       case 'xattr':

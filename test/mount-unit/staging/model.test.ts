@@ -15,7 +15,7 @@ const firstSeed = Number(process.env['KURA_MODEL_SEED'] ?? 1)
 async function run(seed: number, count: number): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'kura-model-'))
   folders.push(folder)
-  const random = new RandomOperations(folder, seed)
+  const random = new RandomOperations(folder, seed, seed % 2 === 0 ? { smallFileBytes: 12_000 } : {})
   await random.open()
   for (let i = 1; i <= count; i++) {
     await random.step()
