@@ -105,6 +105,8 @@ export const root: Branch = {
       standsAlone: true,
       load: async () => (await import('./commands/doctor.ts')).doctor,
     },
+    find: { describe: 'Find files by name in all snapshots', load: async () => (await import('./commands/find.ts')).find },
+    history: { describe: 'Show all versions of one file or folder', load: async () => (await import('./commands/history.ts')).history },
     index: {
       describe: 'Commands to look at index blobs',
       hidden: true,
