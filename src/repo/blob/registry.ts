@@ -23,7 +23,9 @@ const backend = <Options>(type: BackendType<Options>): Backend => ({
 const backends: Readonly<Record<string, () => Promise<Backend>>> = {
   filesystem: async () => backend((await import('./filesystem.ts')).filesystemBackend),
   azureBlob: async () => backend((await import('./azure/azure.ts')).azureBackend),
+  b2: async () => backend((await import('./b2/b2.ts')).b2Backend),
   gcs: async () => backend((await import('./google/gcs.ts')).gcsBackend),
+  gdrive: async () => backend((await import('./google/gdrive.ts')).gdriveBackend),
   s3: async () => backend((await import('./s3/s3.ts')).s3Backend),
   rclone: async () => backend((await import('./rclone/backend.ts')).rcloneBackend),
   webdav: async () => backend((await import('./webdav/backend.ts')).webdavBackend),
