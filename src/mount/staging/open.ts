@@ -1,6 +1,4 @@
-import { constants, copyFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { systemCode } from '#base/errors.ts'
 import { fileKind } from '#fuse/abi.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import type { Change } from './changes.ts'
@@ -34,7 +32,7 @@ function openLocked(options: StagingOptions, lowerTree: LowerTree, files: SpoolF
   const root = firstNode + 1
   const tree = new StagingTree(root, root + 1, lowerTree)
   const spool = new Spool(files, directory, firstNode, options.spoolLimitBytes, options.spoolReserveBytes)
-  const found = readFound(directory)
+  const found = files.readWhole(journalPath(directory))
   let journal: Journal
   let header = newHeader(options)
   let lower: Staging['lower']
@@ -56,7 +54,7 @@ function openLocked(options: StagingOptions, lowerTree: LowerTree, files: SpoolF
       )
     checkHeader(read.header, options)
     header = { ...header, lower: read.header.lower, lastFlushId: read.header.lastFlushId }
-    if (read.goodBytes < read.totalBytes) keepTail(options, read.isDamaged, read.totalBytes - read.goodBytes)
+    if (read.goodBytes < read.totalBytes) keepTail(options, files, read.isDamaged, read.totalBytes - read.goodBytes)
     const fd = files.open(journalPath(directory), false)
     files.truncate(fd, read.goodBytes)
     journal = new Journal(files, directory, firstNode, fd, read.goodBytes, read.sequence)
@@ -70,15 +68,6 @@ function openLocked(options: StagingOptions, lowerTree: LowerTree, files: SpoolF
     if (read.sequence === 1) tree.uncount(tree.get(tree.root)) // as it was made
   }
   return new Overlay({ tree, journal, spool, lowerTree, options, lower, release, header })
-}
-
-function readFound(directory: string): Buffer | undefined {
-  try {
-    return readFileSync(journalPath(directory))
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined
-    throw error
-  }
 }
 
 function newHeader(options: StagingOptions): JournalHeader {
@@ -108,14 +97,14 @@ function checkHeader(header: JournalHeader, options: StagingOptions): void {
 }
 
 /** What follows the last good record is kept beside the journal before it is cut off. */
-function keepTail(options: StagingOptions, isDamaged: boolean, bytes: number): void {
+function keepTail(options: StagingOptions, files: SpoolFiles, isDamaged: boolean, bytes: number): void {
   if (!isDamaged) {
     options.warn(`the journal ended in the middle of a record; its last ${bytes} bytes were cut off`)
     return
   }
   let copy = ''
-  for (let i = 1; copy === '' || existsSync(copy); i++) copy = join(options.directory, `journal.damaged-${i}`)
-  copyFileSync(journalPath(options.directory), copy, constants.COPYFILE_EXCL)
+  for (let i = 1; copy === '' || files.stat(copy) !== undefined; i++) copy = join(options.directory, `journal.damaged-${i}`)
+  files.copy(journalPath(options.directory), copy)
   options.warn(`the journal is damaged ${bytes} bytes before its end; what came before was recovered, the whole is kept as ${copy}`)
 }
 

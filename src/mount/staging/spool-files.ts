@@ -1,12 +1,14 @@
 import {
   closeSync,
   constants,
+  copyFileSync,
   fdatasync,
   fsyncSync,
   ftruncateSync,
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   readSync,
   renameSync,
   statfsSync,
@@ -28,6 +30,9 @@ export interface SpoolFiles {
   /** Undefined when there is no such file. */
   stat(path: string): { readonly sizeBytes: number; readonly diskBytes: number } | undefined
   truncate(fd: number, sizeBytes: number): void
+  /** The whole file; undefined when there is none. */
+  readWhole(path: string): Buffer | undefined
+  copy(from: string, to: string): void
   dataSync(fd: number): Promise<void>
   fullSync(fd: number): void
   rename(from: string, to: string): void
@@ -51,6 +56,15 @@ export const diskFiles: SpoolFiles = {
     return found && { sizeBytes: found.size, diskBytes: found.blocks * 512 }
   },
   truncate: ftruncateSync,
+  readWhole: (path) => {
+    try {
+      return readFileSync(path)
+    } catch (error) {
+      if (missing(error)) return undefined
+      throw error
+    }
+  },
+  copy: copyFileSync,
   dataSync: (fd) => new Promise((resolve, reject) => fdatasync(fd, (error) => (error ? reject(error) : resolve()))),
   fullSync: fsyncSync,
   rename: renameSync,
