@@ -334,6 +334,39 @@ export const root: Branch = {
       aliases: ['cat'],
       load: async () => (await import('./commands/show.ts')).show,
     },
+    staging: {
+      describe: 'Commands to look at what writable mounts have accepted and is not in a snapshot yet',
+      children: {
+        list: {
+          describe: 'List staging areas',
+          aliases: ['ls'],
+          standsAlone: true,
+          load: async () => (await import('./commands/staging/list.ts')).list,
+        },
+        show: {
+          describe: 'Show what is in a staging area',
+          standsAlone: true,
+          load: async () => (await import('./commands/staging/show.ts')).show,
+        },
+        flush: {
+          describe: 'Turn a staging area into a snapshot without mounting it',
+          load: async () => (await import('./commands/staging/flush.ts')).flush,
+        },
+        export: {
+          describe: 'Write the changed files of a staging area to a folder',
+          load: async () => (await import('./commands/staging/export.ts')).exportArea,
+        },
+        discard: {
+          describe: 'Throw a staging area away',
+          standsAlone: true,
+          load: async () => (await import('./commands/staging/discard.ts')).discard,
+        },
+        drain: {
+          describe: 'Flush all staging areas and remove them',
+          load: async () => (await import('./commands/staging/flush.ts')).drain,
+        },
+      },
+    },
     unmount: {
       describe: 'Unmount what "mount" has mounted',
       standsAlone: true,

@@ -123,7 +123,11 @@ function spoolSpace(directory: string, options: BackupOptions): { readonly spool
   return { spoolLimitBytes: options.spoolLimitBytes ?? freeBytes, spoolReserveBytes }
 }
 
-function lowerTree(repository: Repository, { maxCachedBytes, timeoutMs }: BackupOptions): LowerTree {
+/** Reads what overlays stand on. */
+export function lowerTree(
+  repository: Repository,
+  { maxCachedBytes, timeoutMs }: Pick<BackupOptions, 'maxCachedBytes' | 'timeoutMs'>,
+): LowerTree {
   const reader = new FileReader(repository.objects, new SegmentCache(maxCachedBytes, maxCachedBytes / 2), timeoutMs)
   return {
     readDirectory: async (id) => (await readStoredDirectory(repository, id)).entries,

@@ -4,7 +4,7 @@ import type { SourceInfo } from '#snapshot/model/source.ts'
 import type { Staging } from '../staging/staging.ts'
 import { type FlushOptions, type FlushResult, flushToSnapshot } from './snapshot.ts'
 
-export interface FlusherOptions extends Omit<FlushOptions, 'lowerId' | 'source'> {
+export interface FlusherOptions extends Omit<FlushOptions, 'lowerId' | 'source' | 'rebase'> {
   readonly source: SourceInfo
   /** Without a change for this long, and nothing open for writing: flush. */
   readonly flushAfterMs: number

@@ -1,3 +1,4 @@
+import type { ObjectId } from '#repo/object/object.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import type { FrozenNode } from '../staging/staging.ts'
 
@@ -9,6 +10,8 @@ export interface Member {
   readonly name: string
   readonly node?: FrozenNode
   readonly stored?: DirectoryEntry
+  /** Directory of a newer tree that a changed one is put onto, instead of the one that it was made on. */
+  readonly newer?: ObjectId
 }
 
 /** Exactly `size` bytes of a frozen file. */

@@ -1,10 +1,15 @@
 import { posix } from 'node:path'
+import { KuraError } from '#base/errors.ts'
+import type { ObjectId } from '#repo/object/object.ts'
 import { isDirect, type Repository } from '#repo/repository/repository.ts'
 import { expireSnapshots } from '#snapshot/expire.ts'
 import type { Snapshot } from '#snapshot/model/snapshot.ts'
 import { findPrevious, saveSnapshot } from '#snapshot/model/snapshots.ts'
 import type { SourceInfo } from '#snapshot/model/source.ts'
+import { formatSource } from '#snapshot/model/source-text.ts'
+import type { PolicyTree } from '#snapshot/policy/policy.ts'
 import { policyTreeFor } from '#snapshot/policy/store.ts'
+import { type ActionSettings, withHooks } from '#snapshot/upload/hooks.ts'
 import type { FlushPoint } from '../staging/staging.ts'
 import { type WrittenTree, writeTree } from './tree-writer.ts'
 
@@ -19,6 +24,17 @@ export interface FlushOptions {
   readonly lowerId: string | undefined
   /** Save a snapshot even though it equals the last one. */
   readonly keepIdentical: boolean
+  /** Put the changes onto the newest snapshot of the source, if that is not the lower one. For an overlay that nobody has open. */
+  readonly rebase?: boolean
+  /** What the actions of the policies need; without it none is run. */
+  readonly actions?: ActionSettings | undefined
+  /** Told what a person should know and is no error. */
+  readonly note?: (line: string) => void
+}
+
+/** The snapshot that the overlay stands on is gone: what was taken over from it may go too. */
+export class LowerMissingError extends KuraError {
+  readonly code = 'LOWER_MISSING'
 }
 
 export interface FlushProgress {
@@ -70,26 +86,31 @@ async function write(
   progress: FlushProgress,
   signal: AbortSignal | undefined,
 ): Promise<Omit<FlushResult, 'newBytes' | 'droppedXattrs'>> {
-  const { source, lowerId } = options
+  const { source, lowerId, rebase = false } = options
   const startNs = repository.clock.nowNs()
   await progress.phase?.('writing')
+  await repository.refresh()
   const [previous, policyTree] = await Promise.all([
     findPrevious(repository, source, { onDamaged: () => undefined }),
     policyTreeFor(repository, source),
   ])
-  const lower = previous.find((s) => s.id === lowerId)
-  const tree = await writeTree({
-    repository,
-    root: point.root,
-    rootName: posix.basename(source.path) || '/',
-    policyTree,
-    refilter: lower !== undefined && (await hasNewerPolicy(repository, lower.startNs)),
-    keepRubbish: options.keepRubbish,
-    check: () => signal?.throwIfAborted(),
-    ...(progress.file ? { onFile: progress.file } : {}),
-  })
+  if (!rebase && lowerId !== undefined) await requireLower(repository, lowerId, source)
   const newest = previous[0]
-  const concurrentId = newest && newest.id !== lowerId ? newest.id : undefined
+  const concurrentId = !rebase && newest && newest.id !== lowerId ? newest.id : undefined
+  const lower = rebase ? newest : previous.find((s) => s.id === lowerId)
+  const tree = await withActions(options, policyTree, signal, async () =>
+    writeTree({
+      repository,
+      root: point.root,
+      rootName: posix.basename(source.path) || '/',
+      policyTree,
+      refilter: lower !== undefined && (await hasNewerPolicy(repository, lower.startNs)),
+      keepRubbish: options.keepRubbish,
+      newer: rebase && newest && newest.id !== lowerId ? (newest.rootEntry?.objectId as ObjectId) : undefined,
+      check: () => signal?.throwIfAborted(),
+      ...(progress.file ? { onFile: progress.file } : {}),
+    }),
+  )
   const snapshot: Snapshot = {
     id: '',
     source,
@@ -116,6 +137,29 @@ async function write(
   }
   await progress.phase?.('durable')
   return { snapshot: { ...snapshot, id }, isIdentical: false, tree, concurrentId, expiredCount }
+}
+
+/** Errors: LowerMissingError. */
+async function requireLower(repository: Repository, lowerId: string, source: SourceInfo): Promise<void> {
+  if ((await repository.manifests.find({ type: 'snapshot' })).some((m) => m.id === lowerId)) return
+  throw new LowerMissingError(
+    `the snapshot ${lowerId} of ${formatSource(source)}, on which the changes stand, was deleted. They are kept: unmount, then write them to a folder with "kura staging export", or put them onto the newest snapshot with "kura staging flush --rebase".`,
+  )
+}
+
+/** The actions of the root run around the flush as they do around an upload; there is no other place to read from, though. */
+async function withActions(
+  { source, actions, note }: FlushOptions,
+  policyTree: PolicyTree,
+  signal: AbortSignal | undefined,
+  work: () => Promise<WrittenTree>,
+): Promise<WrittenTree> {
+  const { beforeSnapshotRoot, afterSnapshotRoot, beforeFolder, afterFolder } = policyTree.effective.actions
+  const context = { request: actions ? { actions } : {}, observer: note ? { note } : {}, stop: { signal } }
+  const name = { name: posix.basename(source.path), rawName: Buffer.from(posix.basename(source.path)) }
+  const root = { kind: 'snapshot-root', before: beforeSnapshotRoot, after: afterSnapshotRoot, path: source.path } as const
+  const folder = { kind: 'folder', before: beforeFolder, after: afterFolder, path: source.path } as const
+  return withHooks(context, root, name, () => withHooks(context, folder, name, work))
 }
 
 const writtenBytes = (repository: Repository): number => (isDirect(repository) ? repository.contents.counters.writtenBytes : 0)

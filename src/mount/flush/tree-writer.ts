@@ -12,7 +12,7 @@ import { newCounters, type UploadCounters } from '#snapshot/upload/context.ts'
 import { directoryObjectOptions, symlinkObjectOptions } from '#snapshot/upload/entry-options.ts'
 import { ObjectBatcher } from '#snapshot/upload/object-batch.ts'
 import { SummaryBuilder } from '#snapshot/upload/summary.ts'
-import type { StagedNode } from '../staging/staging.ts'
+import type { FrozenNode, StagedNode } from '../staging/staging.ts'
 import { enterFrozenDirectory, hasRules } from './frozen-rules.ts'
 import { type FrozenDirectory, type FrozenFile, type Member, readFully } from './members.ts'
 import { isRubbish } from './rubbish.ts'
@@ -26,6 +26,8 @@ export interface TreeRequest {
   /** The rules have changed since the lower snapshot was made: what lies unchanged below must pass them again. */
   readonly refilter: boolean
   readonly keepRubbish: boolean
+  /** Root of a newer tree onto which the changes are put (`--rebase`); what was changed here wins over what was changed there. */
+  readonly newer?: ObjectId | undefined
   /** Throws to stop. */
   readonly check: () => void
   readonly onFile?: (path: string, sizeBytes: number) => void
@@ -72,9 +74,9 @@ class TreeWriter {
   }
 
   async run(): Promise<WrittenTree> {
-    const { root, rootName, policyTree, refilter } = this.request
+    const { root, rootName, policyTree, refilter, newer } = this.request
     const place = { relative: '', policy: policyTree, parentRules: outermostContext, refilter }
-    const rootEntry = await this.#directory({ name: rootName, node: root }, place)
+    const rootEntry = await this.#directory({ name: rootName, node: root, ...(newer && { newer }) }, place)
     return {
       rootEntry,
       objects: this.#objects,
@@ -89,12 +91,12 @@ class TreeWriter {
     this.request.check()
     const { repository } = this.request
     const node = member.node as FrozenDirectory | undefined
-    const lower = node ? node.lower : (member.stored?.objectId as ObjectId)
+    const lower = node ? (member.newer ?? node.lower) : (member.stored?.objectId as ObjectId)
     if (node && !node.changed && lower !== undefined && !place.refilter) {
       const { summary } = await readStoredDirectory(repository, lower)
       if (summary) return this.#taken({ ...attributesOf(member), objectId: lower, summary }, node.node)
     }
-    const members = await this.#members(node, lower)
+    const members = await this.#members(node, lower, member.newer !== undefined)
     const rules = await enterFrozenDirectory(repository, place, members, () => {
       this.#counters.excludedDirectoryCount++
     })
@@ -115,14 +117,16 @@ class TreeWriter {
     return entry
   }
 
-  /** All names of a directory as they are now. */
-  async #members(node: FrozenDirectory | undefined, lower: ObjectId | undefined): Promise<Member[]> {
+  /** All names of a directory as they are now. `isNewer`: `lower` is of a newer tree than the one that the changes were made on. */
+  async #members(node: FrozenDirectory | undefined, lower: ObjectId | undefined, isNewer: boolean): Promise<Member[]> {
     const changes = new Map(node ? [...node.changes()].map(([name, to]) => [textOf(name), to] as const) : [])
     const stored = lower === undefined ? [] : (await readStoredDirectory(this.request.repository, lower)).entries
     const members: Member[] = stored.filter((e) => !changes.has(e.name)).map((e) => ({ name: e.name, stored: e }))
     for (const [name, to] of changes) {
       if (to === undefined) continue
-      members.push('kind' in to ? { name, node: to } : { name, stored: { ...to, name } })
+      const newer = isNewer && 'kind' in to ? stored.find((e) => e.name === name && e.type === 'd') : undefined
+      if (newer) members.push({ name, node: to as FrozenNode, newer: newer.objectId as ObjectId })
+      else members.push('kind' in to ? { name, node: to } : { name, stored: { ...to, name } })
     }
     return members
   }

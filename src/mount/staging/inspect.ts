@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { journalPath, readJournal } from './journal.ts'
 import { lockStaging, StagingError } from './lock.ts'
+import type { StagingNode } from './node.ts'
 import { StagingTree } from './tree.ts'
 
 export interface StagingReport {
@@ -10,10 +11,13 @@ export interface StagingReport {
   readonly repositoryId: string
   readonly lowerSnapshotId: string | undefined
   readonly lastFlushId: string
+  readonly xattrs: string
   readonly dirtyNodes: number
   readonly dirtyBytes: number
   /** Bytes behind the last record that could be read; 0 = all is well. */
   readonly unreadableBytes: number
+  /** Of what is not in a snapshot. */
+  readonly changedPaths: readonly string[]
 }
 
 /** Looks at a staging area without changing it. StagingError when its journal cannot be read. */
@@ -33,10 +37,18 @@ export function inspectStaging(directory: string): StagingReport {
     repositoryId: header.repositoryId,
     lowerSnapshotId: header.lower?.snapshotId,
     lastFlushId: header.lastFlushId,
+    xattrs: header.xattrs,
     dirtyNodes: tree.counted.size,
     dirtyBytes: tree.dirtyBytes,
     unreadableBytes: totalBytes - goodBytes,
+    changedPaths: [...tree.counted].filter((node) => node.facts.links > 0).map(pathOf),
   }
+}
+
+function pathOf(node: StagingNode): string {
+  const names: string[] = []
+  for (let at: StagingNode | undefined = node; at?.parent !== undefined; at = at.parent) names.unshift(at.name)
+  return Buffer.from(names.join('/'), 'latin1').toString() || '.'
 }
 
 /** Folders of staging areas directly below a base folder. */

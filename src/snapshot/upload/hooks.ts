@@ -8,6 +8,7 @@ import { type LocalEntry, statLocal } from '#snapshot/tree/local-tree.ts'
 import { type ActionCall, type HookName, runAction } from './action.ts'
 import type { UploadContext } from './context.ts'
 import { EntryReadError, readError } from './read-error.ts'
+import type { UploadObserver, UploadRequest } from './request.ts'
 
 /** Whether and how actions of the policies are run (spec 07, 7.1.13). */
 export interface ActionSettings {
@@ -36,11 +37,18 @@ export interface Redirect {
   readonly local: LocalEntry
 }
 
+/** What of an upload actions have to do with. */
+export interface HookContext {
+  readonly request: Pick<UploadRequest, 'actions'>
+  readonly observer: Pick<UploadObserver, 'note'>
+  readonly stop: Pick<UploadContext['stop'], 'signal'>
+}
+
 /** Runs `work` between a pair of actions. The after-action also runs when `work` fails, but not when an essential before-action did.
  *  `name`: of the entry that the folder becomes. Throws EntryReadError for an essential before-action that fails, CancelledError when it
  *  was killed by the person, and what `work` throws. Source: spec 07, 7.1.13. */
 export async function withHooks<T>(
-  context: UploadContext,
+  context: HookContext,
   pair: HookPair,
   name: Pick<LocalEntry, 'name' | 'rawName'>,
   work: (redirect: Redirect | undefined) => Promise<T>,
@@ -70,7 +78,7 @@ class HookRun {
   #snapshotPath: string
 
   constructor(
-    readonly context: UploadContext,
+    readonly context: HookContext,
     readonly settings: ActionSettings,
     readonly pair: HookPair,
   ) {
