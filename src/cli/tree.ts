@@ -1,4 +1,4 @@
-import { storageLeaves } from './commands/repository/storages/table.ts'
+import { storageLeaves, storageOrConfigLeaves } from './commands/repository/storages/table.ts'
 import type { Branch } from './node.ts'
 
 /** Every command: its words, what it does in one line, and where its module is. Loading one loads no other. */
@@ -57,6 +57,19 @@ export const root: Branch = {
           aliases: ['remove', 'rm'],
           load: async () => (await import('./commands/blob/delete.ts')).remove,
         },
+        gc: { describe: 'Find and delete packs that no index names', load: async () => (await import('./commands/blob/gc.ts')).gc },
+        shards: {
+          describe: 'Folders of storages that are like a file system',
+          hidden: true,
+          children: {
+            modify: {
+              describe: 'Spread blobs over folders in another way',
+              aliases: ['reshard'],
+              standsAlone: true,
+              load: async () => (await import('./commands/blob/shards-modify.ts')).shardsModify,
+            },
+          },
+        },
         list: { describe: 'List blobs', aliases: ['ls'], load: async () => (await import('./commands/blob/list.ts')).list },
         show: { describe: 'Show the bytes of blobs', aliases: ['cat'], load: async () => (await import('./commands/blob/show.ts')).show },
         stats: { describe: 'Count blobs by size', load: async () => (await import('./commands/blob/stats.ts')).stats },
@@ -72,6 +85,11 @@ export const root: Branch = {
           standsAlone: true,
           load: async () => (await import('./commands/cache/info.ts')).info,
         },
+        prefetch: {
+          describe: 'Load the contents of objects into the cache',
+          load: async () => (await import('./commands/cache/prefetch.ts')).prefetch,
+        },
+        sync: { describe: 'Load all metadata into the cache', load: async () => (await import('./commands/cache/sync.ts')).sync },
         set: { describe: 'Set limits of the cache', standsAlone: true, load: async () => (await import('./commands/cache/set.ts')).set },
       },
     },
@@ -86,6 +104,10 @@ export const root: Branch = {
           load: async () => (await import('./commands/content/delete.ts')).remove,
         },
         list: { describe: 'List contents', aliases: ['ls'], load: async () => (await import('./commands/content/list.ts')).list },
+        rewrite: {
+          describe: 'Write contents again into new packs',
+          load: async () => (await import('./commands/content/rewrite.ts')).rewrite,
+        },
         show: {
           describe: 'Show the bytes of contents',
           aliases: ['cat'],
@@ -120,6 +142,7 @@ export const root: Branch = {
         },
         inspect: { describe: 'List the entries of index blobs', load: async () => (await import('./commands/index/inspect.ts')).inspect },
         list: { describe: 'List index blobs', aliases: ['ls'], load: async () => (await import('./commands/index/list.ts')).list },
+        optimize: { describe: 'Merge index blobs', load: async () => (await import('./commands/index/optimize.ts')).optimize },
         recover: {
           describe: 'Rebuild indexes from the copy that each pack carries',
           load: async () => (await import('./commands/index/recover.ts')).recover,
@@ -225,6 +248,12 @@ export const root: Branch = {
           describe: 'Change the repository password',
           load: async () => (await import('./commands/repository/change-password.ts')).changePasswordCommand,
         },
+        repair: {
+          describe: 'Put the format blob of an old repository back',
+          hidden: true,
+          flags: async () => (await import('./commands/repository/repair.ts')).repairFlags,
+          children: storageOrConfigLeaves(async () => (await import('./commands/repository/repair.ts')).repairCommand),
+        },
         'set-client': {
           describe: 'Set options of this client',
           standsAlone: true,
@@ -238,6 +267,30 @@ export const root: Branch = {
         status: {
           describe: 'Show the connection and the repository',
           load: async () => (await import('./commands/repository/status.ts')).status,
+        },
+        'sync-to': {
+          describe: 'Copy the repository to another storage',
+          flags: async () => (await import('./commands/repository/sync-to.ts')).syncFlags,
+          children: storageOrConfigLeaves(async () => (await import('./commands/repository/sync-to.ts')).syncToCommand),
+        },
+        throttle: {
+          describe: 'Commands to limit the use of the storage',
+          children: {
+            get: {
+              describe: 'Show the limits',
+              standsAlone: true,
+              load: async () => (await import('./commands/repository/throttle.ts')).throttleGet,
+            },
+            set: {
+              describe: 'Change the limits, also of what runs already',
+              standsAlone: true,
+              load: async () => (await import('./commands/repository/throttle.ts')).throttleSet,
+            },
+          },
+        },
+        'validate-provider': {
+          describe: 'Test whether the storage does what it must do',
+          load: async () => (await import('./commands/repository/validate-provider.ts')).validateProvider,
         },
         upgrade: {
           describe: 'Move the repository to the newest format',

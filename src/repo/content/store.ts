@@ -74,6 +74,8 @@ export interface ContentStore extends ContentReader {
   /** Index blobs that are skipped because they are damaged, with the reason. Whoever deletes unreferenced packs, merges indexes or counts
    *  on the list of contents being whole must refuse while there are any: they may name packs that nothing else names. */
   readonly damagedIndexes?: ReadonlyMap<BlobId, string>
+  /** Loads a metadata pack into the cache, where there is one. */
+  loadMetadataPack?(pack: BlobId): Promise<void>
   /** What maintenance works with. Absent where the indexes are not ours to change. */
   readonly upkeep?: ContentUpkeep
   /** Bytes and counts since open, for statistics and progress. */
