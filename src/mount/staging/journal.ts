@@ -65,8 +65,9 @@ export class Journal {
     return this.hasFailed || this.end > 64 * 1024 * 1024 + this.baseBytes || (this.end > 4 * this.baseBytes && this.end > 4 * 1024 * 1024)
   }
 
-  get sizeBytes(): number {
-    return this.end
+  /** A sync failed: only a checkpoint brings what it should have. */
+  get mustBeRewritten(): boolean {
+    return this.hasFailed
   }
 
   /** One record, in the file when this returns. Throws what the disk says; then nothing of it counts. */

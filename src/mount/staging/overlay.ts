@@ -300,6 +300,7 @@ export class Overlay implements Staging {
   }
 
   private async syncJournal(): Promise<void> {
+    if (this.parts.journal.mustBeRewritten) return this.checkpoint()
     const remove = this.contents.removable()
     await this.parts.journal.sync()
     remove()

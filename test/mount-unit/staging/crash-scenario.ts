@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { openStaging } from '#mount/staging/open.ts'
+import type { SpoolFiles } from '#mount/staging/spool-files.ts'
 import type { Staging, StagingOptions } from '#mount/staging/staging.ts'
 import { emptyAttributes } from '#mount/table.ts'
 import type { ObjectId } from '#repo/object/object.ts'
@@ -39,7 +40,7 @@ export class CrashScenario {
     this.repository.addDirectory([{ ...entry, name: 'low', sizeBytes: data.length, objectId: this.repository.addFile(data) }])
   }
 
-  async open(disk: RecordedDisk = this.disk): Promise<Staging> {
+  async open(disk: SpoolFiles = this.disk): Promise<Staging> {
     const rootObject = 'k2' as ObjectId
     const root = { name: '', type: 'd', mode: 0o755, sizeBytes: 0, modifiedNs: 1n, uid: 1, gid: 1, objectId: rootObject }
     return openStaging(
