@@ -1,0 +1,88 @@
+import { type ChildProcess, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { KuraHome } from '../support/kura.ts'
+import { repositoryRoot } from '../support/shared.ts'
+import { run, whyNoLiveMounts } from './support/live.ts'
+
+const hasGit = spawnSync('git', ['--version']).status === 0
+
+describe.skipIf(whyNoLiveMounts !== undefined)(`programs in backup/${whyNoLiveMounts ? ` (skipped: ${whyNoLiveMounts})` : ''}`, () => {
+  const home = new KuraHome()
+  const mountPoint = home.path('mnt')
+  const backup = join(mountPoint, 'backup')
+  const folder = home.path('folder')
+  let daemon: ChildProcess | undefined
+
+  async function mount(): Promise<void> {
+    daemon = home.start('mount', 'all', mountPoint, '--flush-after', '1h')
+    for (let i = 0; i < 200 && !existsSync(backup); i++) await sleep(50)
+    expect(existsSync(backup)).toBe(true)
+  }
+
+  /** Runs a script in backup/ that stops at the first failure; what it printed, with its status and errors when it failed. */
+  async function shell(script: string): Promise<string> {
+    const { status, stdout, stderr } = await run('bash', ['-euo', 'pipefail', '-c', script], { cwd: backup })
+    return status === 0 ? stdout : `status ${status}: ${stdout}${stderr}`
+  }
+
+  beforeAll(async () => {
+    await home.ok('repository', 'create', 'filesystem', '--path', home.path('repo'))
+    mkdirSync(mountPoint)
+    for (let d = 0; d < 10; d++) {
+      mkdirSync(join(folder, `d${d}`), { recursive: true })
+      for (let f = 0; f < 20; f++) writeFileSync(join(folder, `d${d}/f${f}`), `${d} ${f} `.repeat(100 * f))
+    }
+    const made = `cd ${folder}; ln d0/f1 d1/hard; ln -s ../d0/f1 d1/soft; ln -s nowhere d2/dangling; touch -d '2001-02-03 04:05:06.123456789' d3/f3
+      chmod 4755 d4/f4; chmod 0400 d4/f5; chown 1000:1001 d5/f5; truncate -s 1M d6/sparse; mkdir -m 1777 sticky; touch -h -d '1999-01-01 00:00:00.000000001' d1/soft d7`
+    expect(spawnSync('bash', ['-euc', made]).status).toBe(0)
+    await mount()
+  })
+  afterAll(() => {
+    daemon?.kill('SIGKILL')
+    spawnSync('umount', ['-l', mountPoint], { stdio: 'ignore' })
+    home.remove()
+  })
+
+  test('rsync -aHX twice transfers nothing the second time, also after a flush and a remount', async () => {
+    const again = `rsync -aHXi ${folder}/ rsync/`
+    expect(await shell(`rsync -aHX ${folder}/ rsync/; ${again}`)).toBe('')
+    await home.ok('flush', mountPoint)
+    expect(await shell(again)).toBe('')
+    await home.ok('unmount', mountPoint)
+    await mount()
+    // Kopia's format has no link identity: what was one file with two names is two files then.
+    expect(await shell(again)).toMatch(/^(?:hf[^\n]* d1\/hard[^\n]*\n)?$/)
+    expect(await shell(again)).toBe('')
+  })
+
+  test('rsync in place and sparse, cp -a, cp -al and tar bring back what they were given', async () => {
+    expect(
+      await shell(`
+        cp -a ${folder} cp; diff -r --no-dereference ${folder} cp
+        echo changed >>cp/d1/f1; rsync -a --inplace --no-whole-file ${folder}/ cp/; diff -r --no-dereference ${folder} cp
+        rsync -aS ${folder}/ sparse/; diff -r --no-dereference ${folder} sparse
+        cp -al cp linked; stat -c %h linked/d3/f3; rm -r cp; diff -r --no-dereference ${folder} linked
+        tar -C ${folder} -cf all.tar .; mkdir untar; tar -C untar -xpf all.tar; tar -C untar -df all.tar; rsync -aHi ${folder}/ untar/`),
+    ).toBe('2\n')
+  })
+
+  test.skipIf(!hasGit)(`git clones, commits, rebases, collects and checks${hasGit ? '' : ' (skipped: no git)'}`, async () => {
+    const git = 'git -c user.name=a -c user.email=a@b -c init.defaultBranch=main'
+    const script = `
+      export GIT_CONFIG_NOSYSTEM=1 HOME=${home.root}
+      ${git} init -q origin; cd origin; cp -r ${folder}/d1 .; ${git} add .; ${git} commit -qm one; cd ..
+      ${git} clone -q origin clone; cd clone
+      for i in 1 2 3; do echo $i >>d1/f2; ${git} commit -qam "change $i"; done
+      ${git} checkout -qb side HEAD~2; echo side >d1/side; ${git} add .; ${git} commit -qm side; ${git} rebase -q main
+      ${git} gc -q; ${git} fsck --strict 2>&1; ${git} status --porcelain; ${git} log --format=%s`
+    expect(await shell(script)).toBe('side\nchange 3\nchange 2\nchange 1\none\n')
+  })
+
+  test.each(['delete', 'wal'])('SQLite keeps its promises with two writers (%s)', async (mode) => {
+    const program = join(repositoryRoot, 'test/mount/programs/sqlite.py')
+    expect(await shell(`python3 ${program} ${mode}.db ${mode}`)).toBe('(100, 2450)\n')
+  })
+})
