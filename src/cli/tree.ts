@@ -208,6 +208,10 @@ export const root: Branch = {
         set: { describe: 'Change policies', load: async () => (await import('./commands/policy/set.ts')).set },
         edit: { describe: 'Change policies in an editor', load: async () => (await import('./commands/policy/edit.ts')).edit },
         export: { describe: 'Write policies as JSON', load: async () => (await import('./commands/policy/export.ts')).exportPolicies },
+        test: {
+          describe: 'Show whether a path is kept, by which rule, with which settings',
+          load: async () => (await import('./commands/policy/test.ts')).testPath,
+        },
         import: { describe: 'Read policies from JSON', load: async () => (await import('./commands/policy/import.ts')).importPolicies },
       },
     },

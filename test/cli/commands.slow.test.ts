@@ -151,6 +151,49 @@ describe('snapshots', () => {
     expect(failed.err).toMatch(/before-snapshot-root of .* failed: exit status 1\n$/)
   })
 
+  test('log what is taken and left as the flags say', async () => {
+    const docs = join(home, 'logged')
+    mkdirSync(join(docs, 'sub'), { recursive: true })
+    writeFileSync(join(docs, 'sub', 'file'), 'file')
+    writeFileSync(join(docs, 'left'), 'left')
+    await ok('policy', 'set', docs, '--add-ignore=left')
+    const all = ['snapshot', 'create', docs, '--log-level=debug', '--log-dir-detail=10', '--log-entry-detail=10']
+    const first = (await ok(...all)).err
+    expect(first).toMatch(/snapshotted directory "sub" dur:\d+ms size:4 files:1 dirs:1 errors:0 mtime:\S+ \S+ UTC oid:k/)
+    expect(first).toContain('cache miss "sub/file"\nsnapshotted "sub/file" size:4\n')
+    expect(first).toContain('ignored "left" size:4')
+    expect((await ok(...all)).err).toContain('cached "sub/file" size:4')
+    const none = (await ok('snapshot', 'create', docs, '--log-level=debug', '--log-dir-detail=0', '--log-entry-detail=0')).err
+    expect(none).not.toContain('"sub')
+    expect((await kura(['snapshot', 'create', docs, '--log-dir-detail=11'])).status).toBe(1)
+  })
+
+  test('and policies explain what becomes of a path', async () => {
+    const docs = join(home, 'logged')
+    const left = (await ok('policy', 'test', join(docs, 'left'), join(docs, 'sub', 'file'))).out
+    expect(left).toContain(
+      `${docs}/left: left out\n  source: ann@pc:${docs}\n  reason: a rule ignores it\n  rule: left (policy for ${docs})\n`,
+    )
+    expect(left).toContain(`${docs}/sub/file: kept\n`)
+    expect(left).toContain('  compression: none ((global))\n')
+    const json = JSON.parse((await ok('policy', 'test', join(docs, 'left'), '--json')).out) as object
+    expect(json).toMatchObject({ kept: false, reason: 'rule', rule: { text: 'left', from: 'policy', place: docs } })
+    expect((await kura(['policy', 'test', '/no/such/file'])).status).toBe(1)
+  })
+
+  test('are searched by name, and by path through time', async () => {
+    const docs = join(home, 'logged')
+    const { out } = await ok('find', 'fil*', `--source=${docs}`)
+    expect(out).toMatch(new RegExp(`^ann@pc:${docs}/sub/file\\n  \\S+ \\S+ UTC +4 B  \\S+  in 3 snapshots .* manifest:[0-9a-f]{32}\\n$`))
+    const [json] = JSON.parse((await ok('find', 'FILE', '-i', '--json', `--source=${docs}`)).out) as [object]
+    expect(json).toMatchObject({ path: 'sub/file', versions: [{ size: 4, snapshotCount: 3, type: 'f' }] })
+    expect((await ok('history', join(docs, 'sub', 'file'))).out).toContain(`ann@pc:${docs}/sub/file\n`)
+    const [version] = JSON.parse((await ok('history', join(docs, 'sub', 'file'), '--json')).out) as [{ snapshots: object[] }]
+    expect(version.snapshots).toHaveLength(3)
+    expect((await kura(['history', join(docs, 'none')])).status).toBe(1)
+    expect((await kura(['find', 'a/b'])).status).toBe(1)
+  })
+
   test('leave stderr empty when all is well and only warnings are wanted', async () => {
     expect((await ok('snapshot', 'create', '--log-level=warning', '--no-progress', join(home, 'docs'))).err).toBe('')
   })

@@ -1,12 +1,14 @@
 import { messageOf } from '#base/errors.ts'
 import type { Repository } from '#repo/repository/repository.ts'
 import { isDirect } from '#repo/repository/repository.ts'
+import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import type { SourceInfo } from '#snapshot/model/source.ts'
 import type { UploadObserver } from '#snapshot/upload/request.ts'
 import type { CommandContext } from '../context.ts'
 import { goDuration } from './duration.ts'
 import { ProgressLine, remainingTime } from './progress.ts'
 import { oneDecimal } from './sizes.ts'
+import type { UploadLog } from './upload-log.ts'
 
 const spinner = '|/-\\'
 
@@ -29,6 +31,7 @@ export class UploadProgress implements UploadObserver {
   constructor(
     readonly c: CommandContext,
     readonly repository: Repository,
+    readonly details: UploadLog,
   ) {
     this.#startMs = repository.clock.nowMs()
     this.#uploadedBefore = this.#written()
@@ -49,11 +52,13 @@ export class UploadProgress implements UploadObserver {
     })().catch((error: unknown) => this.c.log.debug(`no estimate: ${messageOf(error)}`))
   }
 
-  hashing(): void {
+  hashing(path: string): void {
     this.#hashing++
+    this.details.cacheMiss(path)
     this.#draw()
   }
-  hashed(): void {
+  hashed(path: string, sizeBytes: number): void {
+    this.details.entry(path, sizeBytes)
     this.#hashing = Math.max(0, this.#hashing - 1)
     this.#hashed++
     this.#draw()
@@ -62,10 +67,17 @@ export class UploadProgress implements UploadObserver {
     this.#hashedBytes += bytes
     this.#draw()
   }
-  cached(_path: string, sizeBytes: number): void {
+  cached(path: string, sizeBytes: number): void {
+    this.details.cacheHit(path, sizeBytes)
     this.#cached++
     this.#cachedBytes += sizeBytes
     this.#draw()
+  }
+  excluded(path: string, isDirectory: boolean, sizeBytes: number): void {
+    this.details.ignored(path, isDirectory, sizeBytes)
+  }
+  directoryDone(path: string, entry: DirectoryEntry, durationMs: number): void {
+    this.details.folder(path, entry, durationMs)
   }
   failed(path: string, error: unknown, ignored: boolean): void {
     if (ignored) this.#ignored++

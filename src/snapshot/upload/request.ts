@@ -1,3 +1,4 @@
+import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import type { Snapshot } from '#snapshot/model/snapshot.ts'
 import type { SourceInfo } from '#snapshot/model/source.ts'
 import type { PolicyTree } from '#snapshot/policy/policy.ts'
@@ -40,6 +41,7 @@ export interface UploadObserver {
   excluded?(path: string, isDirectory: boolean, sizeBytes: number): void
   failed?(path: string, error: unknown, ignored: boolean): void
   directory?(path: string): void
+  directoryDone?(path: string, entry: DirectoryEntry, durationMs: number): void
   checkpoint?(manifestId: string): void
   note?(message: string): void
 }

@@ -58,6 +58,7 @@ export async function uploadDirectory(context: UploadContext, d: DirectoryToUplo
 }
 
 async function uploadFolder(context: UploadContext, d: DirectoryToUpload): Promise<DirectoryEntry> {
+  const startedMs = performance.now()
   const note = (message: string) => context.observer.note?.(message)
   const earlier = await readPrevious(context.repository, d.previous, note)
   let scan: FolderScan
@@ -96,7 +97,9 @@ async function uploadFolder(context: UploadContext, d: DirectoryToUpload): Promi
     onSpecial: (entry, relative, mayHaveAttributes) => reportLosses(context, open, entry, relative, mayHaveAttributes),
   })
   await uploadEntries(context, open, scan)
-  return finishDirectory(context, open)
+  const entry = await finishDirectory(context, open)
+  context.observer.directoryDone?.(d.relative, entry, performance.now() - startedMs)
+  return entry
 }
 
 async function finishDirectory(context: UploadContext, d: OpenDirectory): Promise<DirectoryEntry> {

@@ -5,6 +5,7 @@ import { CommandError, SilentFailure } from '#cli/exit.ts'
 import { defineCommand, type Flag, jsonFlags, type ValuesOf } from '#cli/flag.ts'
 import { wholeSeconds } from '#cli/print/duration.ts'
 import { printSnapshotJson } from '#cli/print/snapshot-json.ts'
+import { logLevelsOf, UploadLog } from '#cli/print/upload-log.ts'
 import { UploadProgress } from '#cli/print/upload-progress.ts'
 import { programVersion } from '#cli/version.ts'
 import type { Repository } from '#repo/repository/repository.ts'
@@ -34,7 +35,9 @@ const flags = [
   { name: 'override-source', type: 'string' },
   { name: 'hint-streaming-reads', type: 'bool', hidden: true },
   // Nothing is sent by this version: what asks for that is fulfilled already.
-  { name: 'send-snapshot-report', type: 'bool', default: 'true', hidden: true },
+  { name: 'send-snapshot-report', type: 'bool', default: 'true', describe: 'Tell of the outcome by the notification profiles' },
+  { name: 'log-dir-detail', type: 'int', describe: 'Log detail of directories, 0 to 10, instead of the policy' },
+  { name: 'log-entry-detail', type: 'int', describe: 'Log detail of entries, 0 to 10, instead of the policy' },
   { name: 'force-enable-actions', type: 'bool', hidden: true },
   { name: 'force-disable-actions', type: 'bool', hidden: true },
   ...jsonFlags,
@@ -182,6 +185,22 @@ const actionSettings = (c: CommandContext, repository: Repository, values: Value
   onErrorOutput: (chunk) => c.io.err(chunk.toString()),
 })
 
+const maxLogDetail = 10
+
+async function uploadLog(c: CommandContext, repository: Repository, source: SourceInfo, values: Values): Promise<UploadLog> {
+  const { effectivePolicy } = await import('#snapshot/policy/store.ts')
+  const { logging } = (await effectivePolicy(repository, source)).effective
+  return new UploadLog(c, logLevelsOf(logging, detail(values, 'log-dir-detail'), detail(values, 'log-entry-detail')))
+}
+
+/** -1, or nothing, leaves it to the policy. Throws CommandError. */
+function detail(values: Values, flag: 'log-dir-detail' | 'log-entry-detail'): number | undefined {
+  const level = values[flag]
+  if (level === undefined || level === -1) return undefined
+  if (level < 0 || level > maxLogDetail) throw new CommandError(`--${flag}=${level}: it must be between 0 and ${maxLogDetail}`)
+  return level
+}
+
 /** True when the snapshot that was saved is an incomplete one. */
 async function snapshotOne(
   c: CommandContext,
@@ -197,7 +216,7 @@ async function snapshotOne(
   ])
   const name = formatSource(source)
   c.log.info(`Snapshotting ${name} ...`)
-  const progress = new UploadProgress(c, repository)
+  const progress = new UploadProgress(c, repository, await uploadLog(c, repository, source, values))
   if (c.showsProgress && !settings.stream) progress.estimate(localPath, source)
   let result: CreateResult
   try {
