@@ -9,13 +9,14 @@ import { logged, type StorageCall } from '#repo/blob/wrap/log.ts'
 import { readOnly } from '#repo/blob/wrap/read-only.ts'
 import { retained } from '#repo/blob/wrap/retention.ts'
 import { retrying } from '#repo/blob/wrap/retry.ts'
-import { parseThrottling, throttled } from '#repo/blob/wrap/throttle.ts'
+import { Throttle, throttled } from '#repo/blob/wrap/throttle.ts'
 import { UpgradeInProgressError } from '#repo/format/errors.ts'
 import type { CachingOptions } from './caching-options.ts'
 import { clientOptionsOf } from './client-defaults.ts'
 import { LocalConfigError } from './errors.ts'
 import { FormatBlobCache, formatAges } from './format-blob-cache.ts'
 import { FormatWatch, type KeyDerivation } from './format-watch.ts'
+import { followingLimits, throttlingOf } from './limits-watch.ts'
 import { type LocalConfig, readLocalConfig } from './local-config.ts'
 import type { ClientOptions, DirectRepository } from './repository.ts'
 
@@ -57,11 +58,11 @@ export async function openRepository(options: OpenOptions): Promise<DirectReposi
     throw new LocalConfigError(`the connection ${configFile} is to a repository server; this command needs the storage itself`)
   const permissive = permissiveAllowed(config)
   // Limits of the connection replace those in the storage's own configuration (spec 04, 4.5).
-  const limits = parseThrottling(config.throttlingLimits ?? config.storage.config)
+  const throttle = new Throttle(throttlingOf(config))
   const storage = await openStorage(config.storage, false)
   return openRepositoryDirectly(storage, password, {
     ...options,
-    wrappers: [...(options.wrappers ?? []), ...(limits ? [throttled(limits)] : [])],
+    wrappers: [...(options.wrappers ?? []), throttled(throttle), followingLimits(throttle, configFile, options.env)],
     client: clientOptionsOf(config, storage.displayName),
     caching: config.caching,
     permissive,

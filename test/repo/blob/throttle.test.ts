@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { UsageError } from '#base/errors.ts'
 import { memoryStorage } from '#repo/blob/memory.ts'
 import { ForwardingStorage } from '#repo/blob/wrap/forward.ts'
-import { parseThrottling, type ThrottlingLimits, type Timing, TokenBucket, throttled } from '#repo/blob/wrap/throttle.ts'
+import { parseThrottling, Throttle, type ThrottlingLimits, type Timing, TokenBucket, throttled } from '#repo/blob/wrap/throttle.ts'
 import { conformance } from '../../support/blob-conformance.ts'
 
 const limits = (given: Partial<ThrottlingLimits>): ThrottlingLimits => ({
@@ -93,4 +93,62 @@ test('limits are read from JSON with other members, and none means no throttling
   expect(parseThrottling({})).toBeUndefined()
   expect(parseThrottling({ path: '/x', readsPerSecond: 0 })).toBeUndefined()
   expect(() => parseThrottling({ listsPerSecond: -1 })).toThrow(UsageError)
+})
+
+describe('limits that change', () => {
+  const gate = () => {
+    let open: () => void = () => undefined
+    const sleeping: number[] = []
+    const sleep = (ms: number) => {
+      sleeping.push(ms)
+      return new Promise<void>((resolve) => {
+        open = resolve
+      })
+    }
+    const time: Timing = { nowMs: () => 0, sleep }
+    return { time, sleeping, open: () => open() }
+  }
+
+  test('let go who waits for the old ones', async () => {
+    const { time, sleeping } = gate()
+    const throttle = new Throttle(limits({ maxUploadSpeedBytesPerSecond: 1 }), time)
+    const storage = throttled(throttle)(memoryStorage())
+    const put = storage.put('a', [Buffer.alloc(1000)])
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(sleeping).toHaveLength(1)
+    throttle.update(limits({}))
+    await put
+    await storage.put('b', [Buffer.alloc(1000)])
+    expect(sleeping).toHaveLength(1)
+  })
+
+  test('that stay the same keep their debts', async () => {
+    const { time, sleeping } = gate()
+    const throttle = new Throttle(limits({ writesPerSecond: 1 }), time)
+    throttle.update(limits({ writesPerSecond: 1, readsPerSecond: 5 }))
+    const storage = throttled(throttle)(memoryStorage())
+    for (let i = 0; i < 6; i++) await storage.put(`a${i}`, [])
+    storage.put('b', []).catch(() => undefined)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(sleeping).toHaveLength(1)
+  })
+
+  test('of calls at once hold for new calls, and old ones give back their slots', async () => {
+    const throttle = new Throttle(limits({ concurrentWrites: 1 }))
+    let running = 0
+    let most = 0
+    class Counting extends ForwardingStorage {
+      override async delete(): Promise<void> {
+        most = Math.max(most, ++running)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        running--
+      }
+    }
+    const storage = throttled(throttle)(new Counting(memoryStorage()))
+    const first = [1, 2].map(() => storage.delete('a'))
+    throttle.update(limits({ concurrentWrites: 3 }))
+    await Promise.all([...first, ...[1, 2, 3, 4, 5].map(() => storage.delete('a'))])
+    expect(most).toBeGreaterThan(1)
+    expect(most).toBeLessThanOrEqual(4)
+  })
 })

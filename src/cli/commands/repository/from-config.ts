@@ -3,9 +3,11 @@ import { messageOf } from '#base/errors.ts'
 import type { CommandContext } from '#cli/context.ts'
 import { CommandError } from '#cli/exit.ts'
 import { defineCommand, type Flag, type ValuesOf } from '#cli/flag.ts'
+import type { ConnectionInfo } from '#repo/blob/registry.ts'
 import type { ConnectionToken } from '#repo/repository/token.ts'
 import { connectTo } from './connect.ts'
 import { connectionFlags } from './connection-flags.ts'
+import type { StorageProvider } from './storages/provider.ts'
 
 export const tokenFlags = [
   { name: 'token', type: 'string' },
@@ -13,15 +15,32 @@ export const tokenFlags = [
   { name: 'token-stdin', type: 'bool' },
 ] as const satisfies readonly Flag[]
 
+const fromConfigFlags = [{ name: 'file', type: 'string' }, ...tokenFlags] as const satisfies readonly Flag[]
+
 export const connectFromConfig = defineCommand({
-  flags: [{ name: 'file', type: 'string' }, ...tokenFlags, ...connectionFlags],
+  flags: [...fromConfigFlags, ...connectionFlags],
   async run(c, values) {
-    if (values.file) return connectTo(c, await storageOfConfig(values.file), values)
-    const token = await tokenOf(c, values)
-    if (!token) throw new CommandError("can't connect to storage: one of --file, --token-file, --token-stdin or --token must be provided")
-    await connectTo(c, token.storage, values, token.password)
+    const { storage, password } = await connectionOf(c, values)
+    await connectTo(c, storage, values, password)
   },
 })
+
+/** A storage that a configuration file or a token names, for commands that take any kind of storage. */
+export const fromConfigStorage: StorageProvider = {
+  flags: fromConfigFlags,
+  connectionFrom: async (values, { context }) =>
+    (await connectionOf(context, values as ValuesOf<(typeof fromConfigFlags)[number]>)).storage,
+}
+
+async function connectionOf(
+  c: CommandContext,
+  values: ValuesOf<(typeof fromConfigFlags)[number]>,
+): Promise<{ readonly storage: ConnectionInfo; readonly password?: string }> {
+  if (values.file) return { storage: await storageOfConfig(values.file) }
+  const token = await tokenOf(c, values)
+  if (!token) throw new CommandError("can't connect to storage: one of --file, --token-file, --token-stdin or --token must be provided")
+  return token
+}
 
 async function storageOfConfig(file: string) {
   const { readLocalConfig } = await import('#repo/repository/local-config.ts')

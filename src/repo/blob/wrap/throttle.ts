@@ -55,9 +55,13 @@ export class TokenBucket {
   #lastMs: number | undefined
   readonly #capacity: number
   readonly startingTokens: number
+  #retire: () => void = () => undefined
+  readonly #retired = new Promise<void>((resolve) => {
+    this.#retire = resolve
+  })
 
   constructor(
-    perSecond: number,
+    readonly perSecond: number,
     private readonly timing: Timing,
   ) {
     this.#capacity = perSecond * windowSeconds
@@ -73,7 +77,12 @@ export class TokenBucket {
     const seconds = this.#lastMs === undefined ? 0 : (nowMs - this.#lastMs) / 1000
     this.#lastMs = nowMs
     this.#tokens = Math.min(capacity, this.#tokens + (capacity * seconds) / windowSeconds) - count
-    if (this.#tokens < 0) await this.timing.sleep((windowSeconds * 1000 * -this.#tokens) / capacity)
+    if (this.#tokens < 0) await Promise.race([this.timing.sleep((windowSeconds * 1000 * -this.#tokens) / capacity), this.#retired])
+  }
+
+  /** Lets everybody go who waits: another bucket has taken its place. */
+  retire(): void {
+    this.#retire()
   }
 
   /** Gives back tokens that were taken for nothing. */
@@ -82,74 +91,125 @@ export class TokenBucket {
   }
 }
 
+export const noLimits: ThrottlingLimits = {
+  readsPerSecond: 0,
+  writesPerSecond: 0,
+  listsPerSecond: 0,
+  maxUploadSpeedBytesPerSecond: 0,
+  maxDownloadSpeedBytesPerSecond: 0,
+  concurrentReads: 0,
+  concurrentWrites: 0,
+}
+
+/** Limits that can change while they are kept to. */
+export class Throttle {
+  reads: TokenBucket
+  writes: TokenBucket
+  lists: TokenBucket
+  upload: TokenBucket
+  download: TokenBucket
+  readSlots: Limiter
+  writeSlots: Limiter
+
+  constructor(
+    limits: ThrottlingLimits = noLimits,
+    private readonly timing: Timing = realTiming,
+  ) {
+    this.reads = new TokenBucket(limits.readsPerSecond, timing)
+    this.writes = new TokenBucket(limits.writesPerSecond, timing)
+    this.lists = new TokenBucket(limits.listsPerSecond, timing)
+    this.upload = new TokenBucket(limits.maxUploadSpeedBytesPerSecond, timing)
+    this.download = new TokenBucket(limits.maxDownloadSpeedBytesPerSecond, timing)
+    this.readSlots = slots(limits.concurrentReads)
+    this.writeSlots = slots(limits.concurrentWrites)
+  }
+
+  /** Whether reads are limited in any way. */
+  get limitsReads(): boolean {
+    return this.reads.perSecond > 0 || this.download.perSecond > 0 || this.readSlots.limit !== Number.POSITIVE_INFINITY
+  }
+
+  /** Sets all limits. Who waits for one that changes goes on at once; who holds a slot gives it back to the old ones. */
+  update(limits: ThrottlingLimits): void {
+    this.reads = this.changed(this.reads, limits.readsPerSecond)
+    this.writes = this.changed(this.writes, limits.writesPerSecond)
+    this.lists = this.changed(this.lists, limits.listsPerSecond)
+    this.upload = this.changed(this.upload, limits.maxUploadSpeedBytesPerSecond)
+    this.download = this.changed(this.download, limits.maxDownloadSpeedBytesPerSecond)
+    const reads = slots(limits.concurrentReads)
+    const writes = slots(limits.concurrentWrites)
+    if (reads.limit !== this.readSlots.limit) this.readSlots = reads
+    if (writes.limit !== this.writeSlots.limit) this.writeSlots = writes
+  }
+
+  private changed(bucket: TokenBucket, perSecond: number): TokenBucket {
+    if (bucket.perSecond === perSecond) return bucket
+    bucket.retire()
+    return new TokenBucket(perSecond, this.timing)
+  }
+}
+
+const slots = (count: number): Limiter => new Limiter(count || Number.POSITIVE_INFINITY)
+
 /** Wrapper that keeps within rates of calls and bytes, and numbers of calls at once. Source: spec 04, 4.5. */
-export function throttled(limits: ThrottlingLimits, timing: Timing = realTiming): BlobWrapper {
-  return (inner) => new ThrottledStorage(inner, limits, timing)
+export function throttled(limits: ThrottlingLimits | Throttle, timing: Timing = realTiming): BlobWrapper {
+  const throttle = limits instanceof Throttle ? limits : new Throttle(limits, timing)
+  return (inner) => new ThrottledStorage(inner, throttle)
 }
 
 class ThrottledStorage extends ForwardingStorage {
-  readonly #reads: TokenBucket
-  readonly #writes: TokenBucket
-  readonly #lists: TokenBucket
-  readonly #upload: TokenBucket
-  readonly #download: TokenBucket
-  readonly #readSlots: Limiter
-  readonly #writeSlots: Limiter
-
-  constructor(inner: BlobStorage, limits: ThrottlingLimits, timing: Timing) {
+  constructor(
+    inner: BlobStorage,
+    private readonly throttle: Throttle,
+  ) {
     super(inner)
-    this.#reads = new TokenBucket(limits.readsPerSecond, timing)
-    this.#writes = new TokenBucket(limits.writesPerSecond, timing)
-    this.#lists = new TokenBucket(limits.listsPerSecond, timing)
-    this.#upload = new TokenBucket(limits.maxUploadSpeedBytesPerSecond, timing)
-    this.#download = new TokenBucket(limits.maxDownloadSpeedBytesPerSecond, timing)
-    this.#readSlots = new Limiter(limits.concurrentReads || Number.POSITIVE_INFINITY)
-    this.#writeSlots = new Limiter(limits.concurrentWrites || Number.POSITIVE_INFINITY)
   }
 
   /** What is read from a blob's own file could not be counted: all reads go through get. */
   override get extras(): BlobExtras {
+    if (!this.throttle.limitsReads) return this.inner.extras
     const { withFile: _, ...others } = this.inner.extras
     return others
   }
 
   override async get(id: BlobId, range?: ByteRange): Promise<Buffer> {
-    await this.#reads.take(1)
-    return this.#readSlots.run(async () => {
-      const expected = range?.length ?? Math.min(assumedReadBytes, this.#download.startingTokens)
-      await this.#download.take(expected)
+    await this.throttle.reads.take(1)
+    return this.throttle.readSlots.run(async () => {
+      const { download } = this.throttle
+      const expected = range?.length ?? Math.min(assumedReadBytes, download.startingTokens)
+      await download.take(expected)
       let got = 0
       try {
         const data = await this.inner.get(id, range)
         got = data.length
-        if (got > expected) await this.#download.take(got - expected)
+        if (got > expected) await download.take(got - expected)
         return data
       } finally {
-        if (got < expected) this.#download.giveBack(expected - got)
+        if (got < expected) download.giveBack(expected - got)
       }
     })
   }
 
   override async stat(id: BlobId): Promise<BlobInfo> {
-    await this.#reads.take(1)
-    return this.#readSlots.run(() => this.inner.stat(id))
+    await this.throttle.reads.take(1)
+    return this.throttle.readSlots.run(() => this.inner.stat(id))
   }
 
   override async *list(prefix: BlobId): AsyncIterable<BlobInfo> {
-    await this.#lists.take(1)
+    await this.throttle.lists.take(1)
     yield* this.inner.list(prefix)
   }
 
   override async put(id: BlobId, parts: readonly Uint8Array[], options?: PutOptions): Promise<BlobInfo> {
-    await this.#writes.take(1)
-    return this.#writeSlots.run(async () => {
-      await this.#upload.take(parts.reduce((sum, part) => sum + part.length, 0))
+    await this.throttle.writes.take(1)
+    return this.throttle.writeSlots.run(async () => {
+      await this.throttle.upload.take(parts.reduce((sum, part) => sum + part.length, 0))
       return this.inner.put(id, parts, options)
     })
   }
 
   override async delete(id: BlobId): Promise<void> {
-    await this.#writes.take(1)
-    return this.#writeSlots.run(() => this.inner.delete(id))
+    await this.throttle.writes.take(1)
+    return this.throttle.writeSlots.run(() => this.inner.delete(id))
   }
 }

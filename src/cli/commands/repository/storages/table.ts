@@ -39,3 +39,16 @@ export function storageLeaves(
     ]),
   )
 }
+
+/** The same, and one more for the storage that a token or a configuration file names. */
+export const storageOrConfigLeaves = (load: () => Promise<(provider: StorageProvider) => Command>): Readonly<Record<string, Leaf>> => ({
+  ...storageLeaves(load),
+  'from-config': {
+    describe: 'What a token or a configuration file names',
+    standsAlone: true,
+    load: async () => {
+      const [make, { fromConfigStorage }] = await Promise.all([load(), import('../from-config.ts')])
+      return make(fromConfigStorage)
+    },
+  },
+})
