@@ -12,6 +12,8 @@ export interface Member {
   readonly stored?: DirectoryEntry
   /** Directory of a newer tree that a changed one is put onto, instead of the one that it was made on. */
   readonly newer?: ObjectId
+  /** It stands on something else than what the snapshot below has: what is unchanged in it must pass the rules again. */
+  readonly refilter?: boolean
 }
 
 /** Exactly `size` bytes of a frozen file. */

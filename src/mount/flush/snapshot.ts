@@ -71,7 +71,7 @@ export async function flushToSnapshot(
     const result = { ...saved, newBytes: writtenBytes(repository) - writtenBefore, droppedXattrs: point.droppedXattrs }
     await progress.phase?.('committing')
     const rootObject = tree.rootEntry.objectId
-    if (rootObject !== '') await point.commit({ snapshotId: snapshot.id, rootObject, objects: tree.objects })
+    if (rootObject !== '') await point.commit({ snapshotId: snapshot.id, rootObject, objects: tree.objects, standing: tree.standing })
     return result
   } catch (error) {
     point.abandon()
@@ -104,7 +104,8 @@ async function write(
       root: point.root,
       rootName: posix.basename(source.path) || '/',
       policyTree,
-      refilter: lower !== undefined && (await hasNewerPolicy(repository, lower.startNs)),
+      refilter:
+        lower !== undefined && (lower.rootEntry?.objectId !== point.root.lower || (await hasNewerPolicy(repository, lower.startNs))),
       keepRubbish: options.keepRubbish,
       newer: rebase && newest && newest.id !== lowerId ? (newest.rootEntry?.objectId as ObjectId) : undefined,
       check: () => signal?.throwIfAborted(),

@@ -12,7 +12,7 @@ import { newCounters, type UploadCounters } from '#snapshot/upload/context.ts'
 import { directoryObjectOptions, symlinkObjectOptions } from '#snapshot/upload/entry-options.ts'
 import { ObjectBatcher } from '#snapshot/upload/object-batch.ts'
 import { SummaryBuilder } from '#snapshot/upload/summary.ts'
-import type { FrozenNode, StagedNode } from '../staging/staging.ts'
+import type { StagedNode } from '../staging/staging.ts'
 import { enterFrozenDirectory, hasRules } from './frozen-rules.ts'
 import { type FrozenDirectory, type FrozenFile, type Member, readFully } from './members.ts'
 import { isRubbish } from './rubbish.ts'
@@ -37,6 +37,8 @@ export interface WrittenTree {
   readonly rootEntry: DirectoryEntry
   /** Stored entry of each changed node that is in the tree. */
   readonly objects: ReadonlyMap<StagedNode, DirectoryEntry>
+  /** Changed directories that have entries of the lower snapshot which this one leaves out. */
+  readonly standing: ReadonlySet<StagedNode>
   readonly counters: UploadCounters
   readonly droppedSpecial: number
   readonly droppedLinks: number
@@ -49,6 +51,8 @@ interface Place {
   readonly policy: PolicyTree
   readonly parentRules: IgnoreContext
   readonly refilter: boolean
+  /** Told of entries of the lower snapshot that are left out. */
+  readonly onLoss: () => void
 }
 
 const smallFileBytes = 1 << 20
@@ -65,6 +69,7 @@ class TreeWriter {
   readonly #files = new Map<StagedNode, Promise<{ objectId: ObjectId; sizeBytes: number }>>()
   readonly #large = new Limiter(4)
   readonly #small = new Limiter(64)
+  readonly #standing = new Set<StagedNode>()
   readonly #written: string[] = []
   #special = 0
   #links = 0
@@ -75,11 +80,12 @@ class TreeWriter {
 
   async run(): Promise<WrittenTree> {
     const { root, rootName, policyTree, refilter, newer } = this.request
-    const place = { relative: '', policy: policyTree, parentRules: outermostContext, refilter }
+    const place = { relative: '', policy: policyTree, parentRules: outermostContext, refilter, onLoss: () => undefined }
     const rootEntry = await this.#directory({ name: rootName, node: root, ...(newer && { newer }) }, place)
     return {
       rootEntry,
       objects: this.#objects,
+      standing: this.#standing,
       counters: this.#counters,
       droppedSpecial: this.#special,
       droppedLinks: this.#links,
@@ -91,8 +97,9 @@ class TreeWriter {
     this.request.check()
     const { repository } = this.request
     const node = member.node as FrozenDirectory | undefined
+    const onLoss = node ? () => void this.#standing.add(node.node) : place.onLoss
     const lower = node ? (member.newer ?? node.lower) : (member.stored?.objectId as ObjectId)
-    if (node && !node.changed && lower !== undefined && !place.refilter) {
+    if (node && !node.changed && lower !== undefined && !place.refilter && !member.refilter) {
       const { summary } = await readStoredDirectory(repository, lower)
       if (summary) return this.#taken({ ...attributesOf(member), objectId: lower, summary }, node.node)
     }
@@ -101,9 +108,12 @@ class TreeWriter {
       this.#counters.excludedDirectoryCount++
     })
     const changedNames = new Set(node ? [...node.changes()].map(([name]) => textOf(name)) : [])
-    const refilter = place.refilter || rules.context.dotFiles.some((name) => changedNames.has(name))
+    const refilter = place.refilter || member.refilter || rules.context.dotFiles.some((name) => changedNames.has(name))
     const kept = rules.isCache ? [] : members
-    const entries = await mapLimited(kept, membersInFlight, (m) => this.#member(m, { ...place, parentRules: rules.context, refilter }))
+    if (rules.isCache && members.some((m) => m.stored)) onLoss()
+    const entries = await mapLimited(kept, membersInFlight, (m) =>
+      this.#member(m, { ...place, parentRules: rules.context, refilter: refilter === true, onLoss }),
+    )
     const present = entries.filter((e) => e !== undefined)
     const own = attributesOf(member)
     const summaries = new SummaryBuilder()
@@ -122,11 +132,16 @@ class TreeWriter {
     const changes = new Map(node ? [...node.changes()].map(([name, to]) => [textOf(name), to] as const) : [])
     const stored = lower === undefined ? [] : (await readStoredDirectory(this.request.repository, lower)).entries
     const members: Member[] = stored.filter((e) => !changes.has(e.name)).map((e) => ({ name: e.name, stored: e }))
+    const folders = new Map(stored.filter((e) => e.type === 'd').map((e) => [e.name, e]))
     for (const [name, to] of changes) {
       if (to === undefined) continue
-      const newer = isNewer && 'kind' in to ? stored.find((e) => e.name === name && e.type === 'd') : undefined
-      if (newer) members.push({ name, node: to as FrozenNode, newer: newer.objectId as ObjectId })
-      else members.push('kind' in to ? { name, node: to } : { name, stored: { ...to, name } })
+      if (!('kind' in to)) {
+        members.push({ name, stored: { ...to, name } })
+        continue
+      }
+      const old = to.kind === 'directory' ? folders.get(name) : undefined
+      const differs = old !== undefined && to.kind === 'directory' && old.objectId !== to.lower
+      members.push({ name, node: to, ...(isNewer && old && { newer: old.objectId as ObjectId }), ...(differs && { refilter: true }) })
     }
     return members
   }
@@ -139,6 +154,7 @@ class TreeWriter {
       node?.kind === 'file' ? node.sizeBytes : node?.kind === 'link' ? node.target.length : isDirectory ? 0 : (stored?.sizeBytes ?? 0)
     const hidden = whyHidden(above.parentRules, `/${relative}`, { isDirectory, sizeBytes, device: 0 }, 0)
     if (hidden !== undefined) {
+      if (stored && !node) above.onLoss()
       if (hidden === 'rule') this.#excluded(isDirectory, sizeBytes)
       return undefined
     }
@@ -146,7 +162,13 @@ class TreeWriter {
       this.#excluded(isDirectory, sizeBytes)
       return undefined
     }
-    const place: Place = { relative, policy: above.policy.child(name), parentRules: above.parentRules, refilter: above.refilter }
+    const place: Place = {
+      relative,
+      policy: above.policy.child(name),
+      parentRules: above.parentRules,
+      refilter: above.refilter,
+      onLoss: above.onLoss,
+    }
     if (stored && (!isDirectory || !above.refilter)) return this.#taken(stored, undefined)
     if (isDirectory) {
       // An unchanged folder in a new place may meet rules that name its path.

@@ -2,8 +2,16 @@ import { type FrozenState, freezeTree, standOn } from './freeze.ts'
 import type { StagingNode } from './node.ts'
 import type { OverlayParts } from './overlay.ts'
 import type { FlushPoint, Staging } from './staging.ts'
+import type { StagingTree } from './tree.ts'
 
 type CommitResult = Parameters<FlushPoint['commit']>[0]
+
+/** The directory and what is in it differ from the snapshot, though nothing of it waits for one. */
+function keepBase(tree: StagingTree, node: StagingNode, state: FrozenState): void {
+  if (node.facts === state.facts) tree.uncount(node)
+  node.isLeftOut = true
+  for (const child of node.children?.values() ?? []) if (typeof child === 'object') child.isLeftOut = true
+}
 
 /** What a flush point asks of the overlay. */
 interface Overlaid {
@@ -55,7 +63,8 @@ export class FlushPoints {
     tree.isAhead = true
     for (const [node, state] of states) {
       const entry = result.objects.get(node.id)
-      if (entry !== undefined) standOn(tree, node, state, entry)
+      if (result.standing?.has(node.id) === true) keepBase(tree, node, state)
+      else if (entry !== undefined) standOn(tree, node, state, entry)
       else if (node.id === tree.root) standOn(tree, node, state, { objectId: result.rootObject })
       else if (node.facts === state.facts) {
         tree.uncount(node)

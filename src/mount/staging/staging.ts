@@ -160,6 +160,8 @@ export interface FlushPoint {
     readonly snapshotId: string
     readonly rootObject: ObjectId
     readonly objects: ReadonlyMap<StagedNode, DirectoryEntry>
+    /** Directories of which the snapshot has not all that the lower one has: they go on standing on that one, so that nothing vanishes. */
+    readonly standing?: ReadonlySet<StagedNode>
   }): Promise<void>
   /** The flush failed or was given up: nothing is dropped. */
   abandon(): void

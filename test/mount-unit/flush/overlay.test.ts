@@ -186,6 +186,26 @@ describe('what a snapshot leaves out', () => {
     expect(await contentAt(staging, '.Trash-1000/thrown')).toBe('away')
     expect(await contentAt(staging, 'x.tmp')).toBe('ignored')
   })
+
+  it('stays there too when it was in the snapshot before and the rules came later', async () => {
+    staging = await openOverlay(repository, spool, local, await create())
+    await put(staging, '.kopiaignore', 'a.txt\nsame\n')
+    await put(staging, 'docs/new', 'new')
+    const before = await everything(staging)
+    const { snapshot } = await flush()
+    const kept = [...(await treeOf(repository, rootOf(snapshot))).keys()]
+    expect(kept).not.toContain('same')
+    expect(kept).not.toContain('docs/a.txt')
+    expect(kept).toContain('docs/new')
+    await reopen()
+    expect(await everything(staging)).toEqual(before)
+    await put(staging, 'docs/new', 'newer')
+    const next = await flush()
+    expect([...(await treeOf(repository, rootOf(next.snapshot))).keys()].toSorted()).toEqual(kept.toSorted())
+    await reopen()
+    expect(await contentAt(staging, 'same/c')).toBe('c')
+    expect(await contentAt(staging, 'docs/new')).toBe('newer')
+  })
 })
 
 const madeFolder = async (name: string) => staging.make(staging.root, name, 0o040755, { uid: 1, gid: 2 })
