@@ -1,5 +1,10 @@
+import { KuraError } from '#base/errors.ts'
 import { type DirectRepository, isDirect, type Repository } from '#repo/repository/repository.ts'
+import type { Snapshot } from '#snapshot/model/snapshot.ts'
 import type { CommandContext } from './context.ts'
+import { CommandError } from './exit.ts'
+
+const maxAttempts = 5
 
 export interface MaintainOptions {
   readonly mode: 'quick' | 'full' | 'auto'
@@ -14,14 +19,22 @@ export async function maintain(c: CommandContext, repository: DirectRepository, 
     import('#repo/maintenance/safety.ts'),
     import('#snapshot/gc/collect.ts'),
   ])
-  const outcome = await runMaintenance(repository, {
+  const safety = safetyOf(options.safetyName ?? 'full')
+  const request = {
     mode: options.mode,
     force: options.force ?? false,
-    safety: safetyOf(options.safetyName ?? 'full'),
+    safety,
     collectGarbage,
-    onStart: (mode) => c.log.info(`Running ${mode} maintenance...`),
-    warn: (message) => c.log.warning(message),
-  })
+    onStart: (mode: string) => c.log.info(`Running ${mode} maintenance...`),
+    warn: (message: string) => c.log.warning(message),
+  }
+  const isAlone = options.safetyName === 'none'
+  const run = () => runMaintenance(repository, request)
+  // By itself it gives up nothing that the tables of safety would spare.
+  const outcome =
+    options.mode === 'auto'
+      ? await run()
+      : await withRoom(c, repository, { safetyName: options.safetyName ?? 'full', doomed: [], isAlone }, run)
   if (!outcome) return
   const { describeSpace, garbageLines } = await import('./print/maintenance-report.ts')
   for (const { task, statistics } of outcome.tasks)
@@ -35,4 +48,28 @@ export async function maintainAfterWrite(c: CommandContext): Promise<void> {
   if (!c.wasOpened || c.globals['auto-maintenance'] === false) return
   const repository: Repository = await c.open()
   if (isDirect(repository) && !repository.client.readOnly) await maintain(c, repository, { mode: 'auto' })
+}
+
+/** Does `work`; when the storage is full, gives up what nobody needs and does it again. */
+export async function withRoom<T>(
+  c: CommandContext,
+  repository: DirectRepository,
+  { safetyName, ...request }: { readonly safetyName: string; readonly doomed: readonly Snapshot[]; readonly isAlone: boolean },
+  work: () => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (attempt === maxAttempts || !(error instanceof KuraError && error.code === 'STORAGE_FULL')) throw error
+      c.log.warning('The storage is full. Looking for something to give up...')
+      const [{ makeRoom }, { safetyOf }] = await Promise.all([import('#snapshot/gc/room.ts'), import('#repo/maintenance/safety.ts')])
+      const onFreed = (what: string, bytes: number) => c.log.info(`Gave up ${what}: ${c.sizes.bytes(bytes)}.`)
+      if (await makeRoom(repository, { ...request, safety: safetyOf(safetyName), onFreed })) continue
+      throw new CommandError(
+        `${error.message}. There is nothing that may be given up: if nobody else is connected, delete snapshots and run "kura maintenance run --full --safety=none", or make room by hand.`,
+        { cause: error },
+      )
+    }
+  }
 }

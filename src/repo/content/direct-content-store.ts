@@ -49,6 +49,7 @@ export class DirectContentStore implements ContentStore {
       get committed() {
         return committed.set
       },
+      pendingPacks: () => new Set([...parts.writer.records.values()].map(({ packBlob }) => packBlob)),
       withoutRefresh: (work) => committed.withoutRefresh(work),
       changeIndexes: (work) => committed.change(work),
     }

@@ -87,6 +87,8 @@ export interface ContentStore extends ContentReader {
 export interface ContentUpkeep {
   /** The committed contents as they are now; pending writes are not among them. It does not change, the next read gives another one. */
   readonly committed: IndexSet
+  /** Packs that pending records name: in use, though no index blob says so yet. */
+  pendingPacks(): ReadonlySet<BlobId>
   /** While `work` runs the indexes are not loaded again by themselves. */
   withoutRefresh<T>(work: () => Promise<T>): Promise<T>
   /** Runs `work` on the index blobs, apart from any other load or write of indexes, and then loads what it has made of them. */

@@ -1,5 +1,6 @@
 import { messageOf } from '#base/errors.ts'
 import type { JsonValue } from '#base/go-json.ts'
+import { StorageFullError } from '#repo/blob/errors.ts'
 import { maintenanceKey } from '#repo/crypto/keys.ts'
 import type { DirectRepository } from '#repo/repository/repository.ts'
 import { MaintenanceRefusedError, NotMaintenanceOwnerError } from './errors.ts'
@@ -115,7 +116,15 @@ class Cycle {
       safety,
       nowMs: repository.clock.nowMs(),
     })
-    for (const planned of plan) await this.#report(planned.task, () => runTask(context, planned))
+    for (const planned of plan) {
+      try {
+        await this.#report(planned.task, () => runTask(context, planned))
+      } catch (error) {
+        // Where there is no room to copy anything, what only takes away must still be done.
+        if (planned.kind !== 'rewrite' || !(error instanceof StorageFullError)) throw error
+        warn(`${planned.task} was left unfinished: ${messageOf(error)}. Run maintenance again once there is room.`)
+      }
+    }
     return { mode, tasks: this.#finished }
   }
 

@@ -34,7 +34,9 @@ export async function findUnreferenced(repository: DirectRepository, request: Un
   const listed = await listPacks(repository, request)
   const sessions = await listSessions(storage, cipher)
   await contents.refresh()
-  const used = requireWholeIndexes(contents).committed.packNames()
+  const { committed, pendingPacks } = requireWholeIndexes(contents)
+  const used = committed.packNames()
+  for (const pack of pendingPacks()) used.add(pack)
   if (used.has(invalidPackName))
     throw new MaintenanceRefusedError(
       'an index names a pack that cannot be told, so nobody knows which packs are in use; nothing was deleted. Run "kura index recover".',
