@@ -32,17 +32,21 @@ export const startS3rver = (extra: readonly string[] = []): Promise<TestServer> 
 
 /** Azure's own emulator of its blob service. */
 export const startAzurite = (): Promise<TestServer> =>
-  start((port, folder) => [
+  start((port) => [
     process.execPath,
     join(place, 'node_modules/azurite/dist/src/blob/main.js'),
-    ...['--blobHost', '127.0.0.1', '--blobPort', String(port), '--location', folder],
+    ...['--blobHost', '127.0.0.1', '--blobPort', String(port), '--inMemoryPersistence'],
     ...['--silent', '--skipApiVersionCheck', '--disableTelemetry'],
   ])
+
+// Its queue of 5 waiting connections makes parallel clients wait for seconds.
+const withLongQueue =
+  'import socketserver; socketserver.TCPServer.request_queue_size = 128; from gcp_storage_emulator.__main__ import main; main()'
 
 /** An emulator of Google's storage, in memory. */
 export const startGoogle = (): Promise<TestServer> =>
   start((port) => [
-    join(place, 'python/bin/gcp-storage-emulator'),
+    ...[join(place, 'python/bin/python'), '-c', withLongQueue],
     ...['start', '--host', '127.0.0.1', '--port', String(port), '--in-memory', '--default-bucket', 'kura-test', '--quiet'],
   ])
 

@@ -1,5 +1,6 @@
 import type { BlobClient } from '@azure/storage-blob'
-import { BlobRangeError, TransientStorageError } from '../errors.ts'
+import { TransientStorageError } from '../errors.ts'
+import { wrongLength } from '../http/failure.ts'
 import type { BlobId, ByteRange } from '../storage.ts'
 import { azureFailure } from './failure.ts'
 import type { AzureOptions } from './options.ts'
@@ -21,7 +22,7 @@ export async function readBlob(blob: BlobClient, options: AzureOptions, id: Blob
     if (reply.contentLength !== undefined && reply.contentLength !== data.length)
       throw new TransientStorageError(`blob ${id} came with ${data.length} bytes of ${reply.contentLength}`)
     if (range?.length === 0) return Buffer.alloc(0)
-    if (range && data.length !== range.length) throw new BlobRangeError(id, `wanted ${range.length} bytes, got ${data.length}`)
+    if (range && data.length !== range.length) throw wrongLength(id, range, data.length, reply.contentRange)
     return data
   } catch (error) {
     throw azureFailure(error, options, `read blob ${id}`, id)

@@ -3,6 +3,7 @@ import { UsageError } from '#base/errors.ts'
 import { asObject, type JsonObject, memberOf, stringOf } from '#base/json-read.ts'
 import { BlobNotFoundError, BlobRangeError, TransientStorageError, UnsupportedOptionError } from '../errors.ts'
 import { HttpClient } from '../http/client.ts'
+import { wrongLength } from '../http/failure.ts'
 import { checkRange } from '../range.ts'
 import type { BackendType, BlobExtras, BlobId, BlobInfo, BlobStorage, ByteRange, PutOptions } from '../storage.ts'
 import { entryTimeMs, timeEntry } from '../time-entry.ts'
@@ -72,7 +73,7 @@ class B2Storage implements BlobStorage {
     }
     const span = range ? `bytes=${range.offset}-${range.offset + range.length - 1}` : undefined
     const { headers, body } = await this.api.download(this.options.prefix + id, span, `read blob ${id}`, id)
-    if (range && body.length !== range.length) throw new BlobRangeError(id, `wanted ${range.length} bytes, got ${body.length}`)
+    if (range && body.length !== range.length) throw wrongLength(id, range, body.length, headers['content-range'])
     const sha1 = String(headers['x-bz-content-sha1'] ?? '').replace('unverified:', '')
     if (!range && /^[0-9a-f]{40}$/.test(sha1) && createHash('sha1').update(body).digest('hex') !== sha1)
       throw new TransientStorageError(`blob ${id} was damaged on its way from B2`)

@@ -4,6 +4,7 @@ import { UsageError } from '#base/errors.ts'
 import { asObject, booleanOf, type JsonObject, stringOf } from '#base/json-read.ts'
 import { BlobNotFoundError, BlobRangeError, TransientStorageError } from '../errors.ts'
 import { HttpClient } from '../http/client.ts'
+import { wrongLength } from '../http/failure.ts'
 import { pointInTimeView } from '../point-in-time.ts'
 import { pointInTimeMs } from '../point-in-time-option.ts'
 import { checkRange } from '../range.ts'
@@ -96,7 +97,7 @@ class GcsStorage implements BlobStorage {
     const url = this.objectUrl(id, { alt: 'media', ...(generation ? { generation } : {}) })
     const { status, headers, body } = await this.api.call({ method: 'GET', url, ...(span ? { headers: span } : {}) }, `read blob ${id}`, id)
     if (range && status !== 206 && body.length !== range.length) throw new BlobRangeError(id, 'the service ignored the range')
-    if (range && body.length !== range.length) throw new BlobRangeError(id, `wanted ${range.length} bytes, got ${body.length}`)
+    if (range && body.length !== range.length) throw wrongLength(id, range, body.length, headers['content-range'])
     const wanted = headers['content-length']
     if (wanted !== undefined && Number(wanted) !== body.length)
       throw new TransientStorageError(`blob ${id} came with ${body.length} bytes of ${wanted}`)

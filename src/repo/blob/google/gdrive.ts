@@ -11,6 +11,7 @@ import {
   UnsupportedOptionError,
 } from '../errors.ts'
 import { HttpClient } from '../http/client.ts'
+import { wrongLength } from '../http/failure.ts'
 import { checkRange } from '../range.ts'
 import type { BackendType, BlobExtras, BlobId, BlobInfo, BlobStorage, ByteRange, PutOptions } from '../storage.ts'
 import { patient } from '../wrap/patient.ts'
@@ -106,11 +107,11 @@ class DriveStorage implements BlobStorage {
       return Buffer.alloc(0)
     }
     const span = range ? { Range: `bytes=${range.offset}-${range.offset + range.length - 1}` } : undefined
-    const { body } = await this.withFile(id, (fileId) => {
+    const { headers, body } = await this.withFile(id, (fileId) => {
       const url = this.url(`files/${fileId}`, { alt: 'media' })
       return this.api.call({ method: 'GET', url, ...(span ? { headers: span } : {}) }, `read blob ${id}`, id)
     })
-    if (range && body.length !== range.length) throw new BlobRangeError(id, `wanted ${range.length} bytes, got ${body.length}`)
+    if (range && body.length !== range.length) throw wrongLength(id, range, body.length, headers['content-range'])
     return body
   }
 

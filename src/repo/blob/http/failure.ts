@@ -1,5 +1,6 @@
 import { messageOf, systemCode } from '#base/errors.ts'
-import { StorageError, TransientStorageError } from '../errors.ts'
+import { BlobRangeError, StorageError, TransientStorageError } from '../errors.ts'
+import type { BlobId, ByteRange } from '../storage.ts'
 import { storageErrorOf } from '../system-errors.ts'
 
 const certificateCodes = /^(?:CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_(?:GET_ISSUER|VERIFY)|ERR_TLS_CERT|HOSTNAME_MISMATCH)/
@@ -25,4 +26,18 @@ export const isTransientStatus = (status: number): boolean => status >= 500 || s
 /** An answer that says the request failed, as a StorageError worth retrying or not. */
 export function statusError(status: number, message: string): StorageError {
   return isTransientStatus(status) ? new TransientStorageError(message) : new StorageError(message)
+}
+
+/** A range that came with another length than was asked for. `contentRange`: header of the answer (RFC 9110, 14.4): when the blob has all the
+ *  bytes, the answer was broken on its way; else the blob is too short. */
+export function wrongLength(
+  id: BlobId,
+  range: ByteRange,
+  gotBytes: number,
+  contentRange: string | undefined,
+): BlobRangeError | StorageError {
+  const detail = `wanted ${range.length} bytes at ${range.offset}, got ${gotBytes}`
+  const total = /\/(\d+)$/.exec(contentRange ?? '')?.[1]
+  if (total !== undefined && Number(total) >= range.offset + range.length) return new TransientStorageError(`reading blob ${id}: ${detail}`)
+  return new BlobRangeError(id, detail)
 }

@@ -1,5 +1,6 @@
 import type { S3Client } from '@aws-sdk/client-s3'
-import { BlobRangeError, TransientStorageError } from '../errors.ts'
+import { TransientStorageError } from '../errors.ts'
+import { wrongLength } from '../http/failure.ts'
 import type { BlobId, ByteRange } from '../storage.ts'
 import { s3Failure } from './failure.ts'
 import type { S3Options } from './options.ts'
@@ -13,7 +14,7 @@ export async function getObject(client: S3Client, options: S3Options, id: BlobId
     const reply = await client.send(new GetObjectCommand(input))
     const bytes = (await reply.Body?.transformToByteArray()) ?? new Uint8Array()
     const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-    if (range && data.length !== range.length) throw new BlobRangeError(id, `wanted ${range.length} bytes, got ${data.length}`)
+    if (range && data.length !== range.length) throw wrongLength(id, range, data.length, reply.ContentRange)
     if (reply.ContentLength !== undefined && reply.ContentLength !== data.length)
       throw new TransientStorageError(`blob ${id} came with ${data.length} bytes of ${reply.ContentLength}`)
     return data

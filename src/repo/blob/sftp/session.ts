@@ -14,7 +14,7 @@ const connectTimeoutMs = 30_000
 const passphraseVariable = 'KURA_SFTP_KEY_PASSPHRASE'
 const keepaliveIntervalMs = 15_000
 /** With nothing heard from a server that owes answers for this long, the connection is given up. */
-const stallMs = 60_000
+export const defaultStallMs = 60_000
 
 /** One SFTP session over one connection. Every request fails with TransientStorageError once the connection is gone. */
 export class SftpSession {
@@ -27,6 +27,7 @@ export class SftpSession {
     readonly sftp: SFTPWrapper,
     private readonly where: string,
     private readonly hangUp: () => void,
+    stallMs = defaultStallMs,
   ) {
     this.#watch = setInterval(() => {
       if (this.#waiting.size === 0) this.#heardMs = performance.now()
@@ -71,7 +72,7 @@ export class SftpSession {
 }
 
 /** Connects with the built-in client. Throws CredentialsError, StorageError (host key), TransientStorageError. Source: spec 04, 4.3.7. */
-export async function connectSession(o: SftpOptions): Promise<SftpSession> {
+export async function connectSession(o: SftpOptions, stallMs = defaultStallMs): Promise<SftpSession> {
   const where = `${o.username}@${o.host}:${o.port}`
   const known = await knownKeys(o)
   const privateKey = o.password === '' ? await keyOf(o) : undefined
@@ -96,7 +97,7 @@ export async function connectSession(o: SftpOptions): Promise<SftpSession> {
     client.on('ready', () =>
       client.sftp((error, sftp) => {
         if (error) return fail(error)
-        session = new SftpSession(sftp, where, () => client.destroy())
+        session = new SftpSession(sftp, where, () => client.destroy(), stallMs)
         sftp.on('close', () => session?.lose(new Error('the server ended the session')))
         sftp.on('error', (failure: Error) => session?.lose(failure))
         resolve(session)

@@ -7,7 +7,7 @@ import { type FileTree, type TreeEntry, TreeFileExistsError, type TreeWriteOptio
 import type { ByteRange } from '../storage.ts'
 import { externalSession } from './external.ts'
 import type { SftpOptions } from './options.ts'
-import { connectSession, type SftpSession } from './session.ts'
+import { connectSession, defaultStallMs, type SftpSession } from './session.ts'
 
 // 128 KiB x 16 fills the channel's window of 2 MiB.
 const requestBytes = 128 * 1024
@@ -34,7 +34,11 @@ export class SftpTree implements FileTree {
   #isClosed = false
   #hasCapacity = false
 
-  constructor(private readonly options: SftpOptions) {}
+  /** A connection on which nothing is heard for `stallMs` although answers are due is given up. */
+  constructor(
+    private readonly options: SftpOptions,
+    private readonly stallMs = defaultStallMs,
+  ) {}
 
   /** Connects and makes the root with its parents if it is missing. Errors as for connectSession. */
   async open(): Promise<void> {
@@ -183,7 +187,7 @@ export class SftpTree implements FileTree {
   }
 
   private async newSession(): Promise<SftpSession> {
-    const session = await (this.options.externalSsh ? externalSession(this.options) : connectSession(this.options))
+    const session = await (this.options.externalSsh ? externalSession(this.options) : connectSession(this.options, this.stallMs))
     if (this.#isClosed) session.lose(new Error('the storage was closed'))
     else this.#sessions.push(session)
     return session
