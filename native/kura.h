@@ -48,5 +48,6 @@ bool register_zstd(napi_env env, napi_value exports);
 bool register_galois(napi_env env, napi_value exports);
 bool register_files(napi_env env, napi_value exports);
 bool register_scan(napi_env env, napi_value exports);
+bool register_small_files(napi_env env, napi_value exports);
 
 #endif

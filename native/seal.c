@@ -86,8 +86,10 @@ static napi_value finish_seal(napi_env env, job_t *job) {
 
 static void release_seal(job_t *job) { free(job); }
 
-/* Collects the arguments of a batch into the job; results are made here, on the main thread, and filled on the pool. */
-static bool fill_seal_job(napi_env env, seal_job_t *job, napi_value plains, napi_value identities, napi_value keep) {
+/* Collects the arguments of a batch into the job; results are made here, on the main thread, and filled on the pool. With `into` they lie
+ * one after another in its bytes instead, and no JavaScript object is made for any. */
+static bool fill_seal_job(napi_env env, seal_job_t *job, napi_value plains, napi_value identities, const bytes_t *into, napi_value keep) {
+  size_t at = 0;
   napi_value results, inputs;
   if (napi_create_array_with_length(env, job->count, &results) != napi_ok || napi_set_named_property(env, keep, "results", results) != napi_ok ||
       napi_create_array_with_length(env, 2 * job->count, &inputs) != napi_ok || napi_set_named_property(env, keep, "inputs", inputs) != napi_ok)
@@ -103,20 +105,29 @@ static bool fill_seal_job(napi_env env, seal_job_t *job, napi_value plains, napi
       napi_throw_range_error(env, NULL, "a plaintext or an identity is too long");
       return false;
     }
-    if (napi_create_buffer(env, item->plain.length + overhead_bytes, &out, &sealed) != napi_ok) return false;
-    item->out = out;
+    if (into) {
+      if (into->length - at < item->plain.length + overhead_bytes) {
+        napi_throw_range_error(env, NULL, "the output is too short");
+        return false;
+      }
+      item->out = into->data + at;
+      at += item->plain.length + overhead_bytes;
+    } else {
+      if (napi_create_buffer(env, item->plain.length + overhead_bytes, &out, &sealed) != napi_ok || napi_set_element(env, results, i, sealed) != napi_ok)
+        return false;
+      item->out = out;
+    }
     /* Exactly what was read is kept alive: the caller may change its arrays at once. */
-    if (napi_set_element(env, results, i, sealed) != napi_ok || napi_set_element(env, inputs, 2 * i, plain) != napi_ok ||
-        napi_set_element(env, inputs, 2 * i + 1, identity) != napi_ok)
-      return false;
+    if (napi_set_element(env, inputs, 2 * i, plain) != napi_ok || napi_set_element(env, inputs, 2 * i + 1, identity) != napi_ok) return false;
   }
   return true;
 }
 
-/* sealMany(cipher, secret, plains, identities): Promise<Buffer[]> */
+/* sealMany(cipher, secret, plains, identities, out?): Promise<Buffer[]> */
 static napi_value seal_many(napi_env env, napi_callback_info info) {
-  size_t argc = 4;
-  napi_value argv[4], keep;
+  size_t argc = 5;
+  napi_value argv[5], keep;
+  bytes_t into;
   uint32_t cipher, count, identity_count;
   if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc < 4 || napi_get_value_uint32(env, argv[0], &cipher) != napi_ok || cipher > 1 ||
       napi_get_array_length(env, argv[2], &count) != napi_ok || napi_get_array_length(env, argv[3], &identity_count) != napi_ok || count != identity_count) {
@@ -131,11 +142,14 @@ static napi_value seal_many(napi_env env, napi_callback_info info) {
   }
   job->cipher = cipher;
   job->count = count;
-  if (!get_bytes(env, argv[1], "secret", &job->secret) || !fill_seal_job(env, job, argv[2], argv[3], keep)) {
+  bool has_output = argc > 4;
+  if (!get_bytes(env, argv[1], "secret", &job->secret) || (has_output && !get_bytes(env, argv[4], "output", &into)) ||
+      !fill_seal_job(env, job, argv[2], argv[3], has_output ? &into : NULL, keep)) {
     free(job);
     return NULL;
   }
   napi_set_named_property(env, keep, "secret", argv[1]);
+  if (has_output) napi_set_named_property(env, keep, "out", argv[4]);
   job->job.run = run_seal;
   job->job.finish = finish_seal;
   job->job.release = release_seal;

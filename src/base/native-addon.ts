@@ -19,8 +19,14 @@ export interface NativeAddon {
   /** parity = matrix × data over GF(2^8)/0x11d. `matrix` is rows × columns; shards lie one after another (spec 01, 1.20.4). */
   galoisMultiply(matrix: Uint8Array, rows: number, columns: number, shards: Uint8Array, shardBytes: number, out: Uint8Array): void
   /** nonce(12) || ciphertext || tag(16) per plaintext, key derived from secret and identity (spec 01, 1.17). `cipher` 0 = AES-256-GCM,
-   *  1 = ChaCha20-Poly1305. Results are views into one allocation. */
-  sealMany(cipher: number, secret: Uint8Array, plains: readonly Uint8Array[], identities: readonly Uint8Array[]): Promise<Buffer[]>
+   *  1 = ChaCha20-Poly1305. With `out` the results lie in it one after another, and the array counts for nothing. */
+  sealMany(
+    cipher: number,
+    secret: Uint8Array,
+    plains: readonly Uint8Array[],
+    identities: readonly Uint8Array[],
+    out?: Uint8Array,
+  ): Promise<Buffer[]>
   /** Inverse for one; rejects with the code `TAG_MISMATCH` when the tag does not match. */
   open(cipher: number, secret: Uint8Array, sealed: Uint8Array, identity: Uint8Array): Promise<Buffer>
   /** The same for sealed bytes [offset, offset + length) of an open file, read and decrypted piece by piece in one job. The caller keeps the
@@ -35,6 +41,9 @@ export interface NativeAddon {
   /** Lists a directory, looks at every entry, and matches files and links with the entries of a directory object (`previous`, may be
    *  empty). Gives the number of the system error when the directory cannot be listed; else what folder-scan.ts takes apart. */
   scanDirectory(path: Uint8Array, previous: Uint8Array): Promise<ArrayBuffer | number>
+  /** Reads files whole, none followed or waited for. `paths`: each with a zero byte behind it. `rooms`: bytes in `slab` for each, one more
+   *  than the file should have. `lengths` receives how many it had; -1 when it had more or fewer, or cannot be read. */
+  readFiles(paths: Uint8Array, rooms: Uint32Array, slab: Uint8Array, lengths: Int32Array): Promise<void>
   /** Sets access and modification time of a path to the nanosecond, links not followed. */
   setTimes(path: Uint8Array, seconds: number, nanoseconds: number): void
   /** Receives one file descriptor over the Unix socket `socket` (SCM_RIGHTS). Used with fusermount3. */

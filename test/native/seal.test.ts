@@ -25,6 +25,24 @@ const wrong = (value: unknown) => value as Uint8Array
 const notBytes = [undefined, null, 'text', 7, {}, new ArrayBuffer(8), new Uint16Array(16)]
 
 describeAddon('sealMany and open', (addon) => {
+  it('puts results one after another into the bytes that it is given, and refuses too few', async () => {
+    const secret = noise(32)
+    const plains = [noise(0), noise(17, 2), noise(70_000, 3)]
+    const identities = plains.map((_, i) => noise(16, i + 10))
+    const out = Buffer.alloc(plains.reduce((sum, p) => sum + p.length + 28, 0))
+    for (const cipher of [0, 1]) {
+      expect(await addon.sealMany(cipher, secret, plains, identities, out)).toHaveLength(plains.length)
+      let at = 0
+      for (const [i, plain] of plains.entries()) {
+        const sealed = out.subarray(at, at + plain.length + 28)
+        expect((await addon.open(cipher, secret, sealed, identities[i] as Uint8Array)).equals(plain)).toBe(true)
+        at += sealed.length
+      }
+    }
+    expect(() => addon.sealMany(0, secret, plains, identities, out.subarray(1))).toThrow(RangeError)
+    expect(() => addon.sealMany(0, secret, plains, identities, wrong('text'))).toThrow(TypeError)
+  })
+
   it('make what node opens, and open what node makes, for every length', async () => {
     const secret = noise(32)
     for (const cipher of [0, 1]) {

@@ -137,7 +137,7 @@ export class DirectContentStore implements ContentStore {
   async putMany(contents: readonly ContentToWrite[]): Promise<ContentId[]> {
     if (contents.length === 0) return []
     await this.#p.committed.loadIfOld()
-    const { ids, prepared } = await prepareContents(contents, { ...this.#p, isPresent: (id) => this.isPresent(id) })
+    const { ids, prepared } = await prepareContents(contents, { ...this.#p, arePresent: (ids) => this.arePresent(ids) })
     if (prepared.length > 0) await this.#append(prepared)
     return ids
   }
@@ -261,7 +261,7 @@ export class DirectContentStore implements ContentStore {
     const prefix = info.id.length % 2 === 1 ? info.id.slice(0, 1) : ''
     const { prepared } = await prepareContents([{ prefix, data, compressionHeader: info.compressionHeader }], {
       ...this.#p,
-      isPresent: async () => false,
+      arePresent: async (ids) => ids.map(() => false),
       knownIds: [info.id],
     })
     await this.#readyToAppend()

@@ -2,7 +2,7 @@ import { mapLimited } from '#base/limit.ts'
 import type { Cipher, Hasher } from '#repo/crypto/algorithms.ts'
 import type { RepositoryFormat } from '#repo/format/repository-format.ts'
 import { compressContent } from './content-codec.ts'
-import { type ContentId, identityOf } from './content-id.ts'
+import { type ContentId, identityOf, isMetadata } from './content-id.ts'
 import { ContentWriteError } from './errors.ts'
 import type { ContentCounters, ContentToWrite } from './store.ts'
 
@@ -24,7 +24,7 @@ export interface PrepareParts {
   readonly cipher: Cipher
   readonly format: RepositoryFormat
   readonly counters: ContentCounters
-  readonly isPresent: (id: ContentId) => Promise<boolean>
+  readonly arePresent: (ids: readonly ContentId[]) => Promise<boolean[]>
   /** IDs where they are known already: nothing is hashed. */
   readonly knownIds?: readonly ContentId[]
 }
@@ -37,19 +37,23 @@ export async function prepareContents(
 ): Promise<{ readonly ids: ContentId[]; readonly prepared: PreparedContent[] }> {
   const { cipher, format } = parts
   const ids = parts.knownIds ? [...parts.knownIds] : await contentIds(contents, parts)
+  const present = await parts.arePresent(ids)
   const missing = new Map<ContentId, ContentToWrite>()
-  for (const [i, id] of ids.entries()) {
-    if (missing.has(id) || (await parts.isPresent(id))) continue
-    missing.set(id, contents[i] as ContentToWrite)
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i] as ContentId
+    if (!present[i] && !missing.has(id)) missing.set(id, contents[i] as ContentToWrite)
   }
   if (missing.size === 0) return { ids, prepared: [] }
   const rows = [...missing]
-  const compressed = await mapLimited(rows, compressParallelism, ([id, { data, compressionHeader }]) =>
-    compressContent(id, data, compressionHeader, format.indexVersion),
-  )
-  const sealed = await cipher.sealMany(
+  const compressed = rows.every(([, { compressionHeader }]) => compressionHeader === 0)
+    ? rows.map(([, { data }]) => ({ bytes: data, header: 0 }))
+    : await mapLimited(rows, compressParallelism, ([id, { data, compressionHeader }]) =>
+        compressContent(id, data, compressionHeader, format.indexVersion),
+      )
+  const sealed = await sealApart(
+    cipher,
+    rows.map(([id]) => id),
     compressed.map(({ bytes }) => bytes),
-    rows.map(([id]) => identityOf(id)),
   )
   if (sealed.some((bytes, i) => Math.max(bytes.length, rows[i]?.[1].data.length ?? 0) >= maxContentBytes))
     throw new ContentWriteError(
@@ -64,9 +68,27 @@ export async function prepareContents(
   return { ids, prepared }
 }
 
+/** Seals metadata and data each on its own: what is sealed together lies in one piece of memory, which the pack that is finished last
+ *  would keep. */
+async function sealApart(cipher: Cipher, ids: readonly ContentId[], plains: readonly Uint8Array[]): Promise<Buffer[]> {
+  const sealed = new Array<Buffer>(ids.length)
+  for (const wanted of [false, true]) {
+    const chosen: number[] = []
+    for (let i = 0; i < ids.length; i++) if (isMetadata(ids[i] as ContentId) === wanted) chosen.push(i)
+    if (chosen.length === 0) continue
+    const some = await cipher.sealMany(
+      chosen.map((i) => plains[i] as Uint8Array),
+      chosen.map((i) => identityOf(ids[i] as ContentId)),
+    )
+    for (let k = 0; k < chosen.length; k++) sealed[chosen[k] as number] = some[k] as Buffer
+  }
+  return sealed
+}
+
 async function contentIds(contents: readonly ContentToWrite[], { hasher, counters }: PrepareParts): Promise<ContentId[]> {
   for (const { prefix } of contents)
-    if (!/^[g-z]?$/.test(prefix)) throw new ContentWriteError(`"${prefix}" is not a content prefix. Use one letter from g to z, or none.`)
+    if (prefix !== '' && !/^[g-z]$/.test(prefix))
+      throw new ContentWriteError(`"${prefix}" is not a content prefix. Use one letter from g to z, or none.`)
   const digests = (await hasher.digestMany(contents.map(({ data }) => data))).toString('hex')
   const width = hasher.sizeBytes * 2
   counters.hashedContents += contents.length

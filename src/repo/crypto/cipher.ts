@@ -2,6 +2,7 @@ import { createCipheriv, createDecipheriv, createHmac, getCiphers, randomFillSyn
 import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
 import { messageOf, systemCode } from '#base/errors.ts'
 import { nativeAddon } from '#base/native.ts'
+import type { NativeAddon } from '#base/native-addon.ts'
 import type { Cipher } from './algorithms.ts'
 import { createEcc, type Ecc, isEccActive } from './ecc-layout.ts'
 import { DecryptionError } from './errors.ts'
@@ -92,9 +93,26 @@ class ContentCipher implements Cipher {
     let totalBytes = 0
     for (const plain of plains) totalBytes += plain.length
     if (!native || this.randomNonce || totalBytes < smallBytes) return plains.map((p, i) => this.seal(p, identities[i] as Uint8Array))
-    const sealed = await native.sealMany(this.nativeNumber, this.secret, plains, identities)
+    const sealed = await this.sealTogether(native, plains, identities, totalBytes)
     const { ecc } = this
     return ecc ? sealed.map((s) => ecc.encode(s)) : sealed
+  }
+
+  /** Results are views into one piece of memory: an allocation for each would cost more than the sealing of small ones. */
+  private async sealTogether(
+    native: NativeAddon,
+    plains: readonly Uint8Array[],
+    identities: readonly Uint8Array[],
+    totalBytes: number,
+  ): Promise<Buffer[]> {
+    const out = Buffer.allocUnsafeSlow(totalBytes + plains.length * overheadBytes)
+    await native.sealMany(this.nativeNumber, this.secret, plains, identities, out)
+    let at = 0
+    return plains.map(({ length }) => {
+      const start = at
+      at += length + overheadBytes
+      return out.subarray(start, at)
+    })
   }
 
   async openAsync(sealed: Uint8Array, identity: Uint8Array): Promise<Buffer> {

@@ -1,6 +1,6 @@
 import type { ContentStore } from '#repo/content/store.ts'
 import type { RepositoryFormat } from '#repo/format/repository-format.ts'
-import { prepareChunk } from './chunk-writer.ts'
+import { type PreparedChunk, prepareChunk } from './chunk-writer.ts'
 import { composeObject } from './compose.ts'
 import { concatenate } from './concatenate.ts'
 import { ObjectTooLargeError, UnknownSplitterError } from './errors.ts'
@@ -66,11 +66,10 @@ function writerContext(contents: ContentStore, format: ObjectManagerOptions['for
 /** Objects of one chunk go to the content store as one batch; longer ones take the usual way. Results in the order given. */
 async function writeMany(context: WriterContext, objects: readonly WholeObject[]): Promise<ObjectId[]> {
   const small = objects.map(({ data, options }) => data.length <= context.splitter(options.splitter).minBytes)
-  const prepared = await Promise.all(
-    objects
-      .filter((_, i) => small[i])
-      .map(({ data, options }) => prepareChunk(context.indexVersion, options.prefix, options.compressor, data)),
-  )
+  const chunks = objects
+    .filter((_, i) => small[i])
+    .map(({ data, options }) => prepareChunk(context.indexVersion, options.prefix, options.compressor, data))
+  const prepared = chunks.some((c) => c instanceof Promise) ? await Promise.all(chunks) : (chunks as PreparedChunk[])
   const ids = await context.contents.putMany(prepared.map((p) => p.content))
   const results: ObjectId[] = []
   let batched = 0

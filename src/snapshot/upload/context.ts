@@ -4,6 +4,7 @@ import type { SmallFileReader } from './file.ts'
 import type { LossCollector } from './losses.ts'
 import type { ObjectBatcher } from './object-batch.ts'
 import type { UploadObserver, UploadRequest } from './request.ts'
+import type { SmallFileBatches } from './small-files.ts'
 import type { UploadStop } from './stop.ts'
 
 /** Counters of a manifest's `stats` while they grow (spec 07, 7.1.8). */
@@ -31,6 +32,8 @@ export interface UploadContext {
   readonly stop: UploadStop
   /** Large files read at once. */
   readonly largeFiles: Limiter
+  /** Files that take part in batches, and the reader of those that have to be looked at by themselves. */
+  readonly smallBatches: SmallFileBatches
   readonly smallFiles: SmallFileReader
   /** A file below this many bytes is read at once and goes through the batcher. */
   readonly smallFileBytes: number

@@ -44,22 +44,40 @@ export async function uploadSymlink(context: UploadContext, d: FileFolder, local
   return { objectId, sizeBytes: target.length }
 }
 
-/** Stores the contents of a file, small ones together with others. Throws EntryReadError, and storage errors as they are.
- *  Source: spec 07, 7.1.6. */
-export async function uploadFile(context: UploadContext, d: FileFolder, local: LocalEntry, relative: string, policy: PolicyTree) {
+/** How the contents of a file are written. */
+export const fileOptions = ({ effective }: PolicyTree, local: LocalEntry): ObjectWriterOptions => ({
+  prefix: '',
+  compressor: compressorFor(effective.compression, local.name, local.sizeBytes),
+  metadataCompressor: metadataCompressorOf(effective),
+  splitter: effective.splitter.algorithm ?? '',
+})
+
+/** Whether a file is read in one piece: it is short, and need not be cut in parts. */
+export function isSmall({ smallFileBytes }: UploadContext, local: LocalEntry, { effective }: PolicyTree): boolean {
+  const partBytes = effective.upload.parallelUploadAboveSize ?? 0
+  return local.sizeBytes < smallFileBytes && !(partBytes > 0 && local.sizeBytes > partBytes)
+}
+
+/** Stores the contents of a file, small ones together with others. `isAnnounced`: counted and told of already. Throws
+ *  EntryReadError, and storage errors as they are. Source: spec 07, 7.1.6. */
+export async function uploadFile(
+  context: UploadContext,
+  d: FileFolder,
+  local: LocalEntry,
+  relative: string,
+  policy: PolicyTree,
+  isAnnounced = false,
+) {
   const { counters, observer, stop } = context
   const path = childPath(d.path, local)
-  const options = {
-    prefix: '',
-    compressor: compressorFor(policy.effective.compression, local.name, local.sizeBytes),
-    metadataCompressor: metadataCompressorOf(policy.effective),
-    splitter: policy.effective.splitter.algorithm ?? '',
-  }
+  const options = fileOptions(policy, local)
   if (stop.stopped) throw new UploadStoppedError('the upload was stopped')
-  counters.nonCachedFileCount++
-  observer.hashing?.(relative)
+  if (!isAnnounced) {
+    counters.nonCachedFileCount++
+    observer.hashing?.(relative)
+  }
   const partBytes = policy.effective.upload.parallelUploadAboveSize ?? 0
-  if (local.sizeBytes < context.smallFileBytes && !(partBytes > 0 && local.sizeBytes > partBytes)) {
+  if (isSmall(context, local, policy)) {
     const small = await uploadSmallFile(context, d, path, local.sizeBytes, options)
     if (small) {
       counters.fileCount++

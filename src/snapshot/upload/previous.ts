@@ -50,7 +50,7 @@ export class PreviousDirectories {
   }
 
   /** The entry of an earlier snapshot that is the same file: type, time, mode, owner and size. Undefined when none is. */
-  findUnchanged(entry: DirectoryEntry): DirectoryEntry | undefined {
+  findUnchanged(entry: Omit<DirectoryEntry, 'objectId'>): DirectoryEntry | undefined {
     for (const directory of this.#decoded()) {
       const previous = directory.get(entry.name)
       if (previous && isUnchanged(previous, entry)) return previous
@@ -95,7 +95,7 @@ export class PreviousDirectories {
   }
 }
 
-const isUnchanged = (previous: DirectoryEntry, now: DirectoryEntry): boolean =>
+const isUnchanged = (previous: DirectoryEntry, now: Omit<DirectoryEntry, 'objectId'>): boolean =>
   previous.sizeBytes === now.sizeBytes &&
   previous.modifiedNs === now.modifiedNs &&
   previous.mode === now.mode &&

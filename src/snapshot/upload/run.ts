@@ -20,6 +20,7 @@ import { LossCollector } from './losses.ts'
 import { ObjectBatcher } from './object-batch.ts'
 import { EntryReadError, readError } from './read-error.ts'
 import type { StreamedFile, UploadObserver, UploadRequest, UploadResult } from './request.ts'
+import { SmallFileBatches } from './small-files.ts'
 import { UploadStop } from './stop.ts'
 import { streamFolder, uploadStream } from './stream.ts'
 import { uploadDirectory } from './walk.ts'
@@ -38,6 +39,7 @@ export async function uploadTree(
   const startNs = repository.clock.nowNs()
   const local = request.stream ? undefined : readRoot(request.localPath)
   const parallel = request.parallel || request.policyTree.effective.upload.maxParallelFileReads || availableParallelism()
+  const stop = new UploadStop(signal, request.uploadLimitBytes)
   const context: UploadContext = {
     repository,
     request,
@@ -45,8 +47,9 @@ export async function uploadTree(
     losses: new LossCollector(),
     batcher: new ObjectBatcher(repository.objects),
     counters: newCounters(),
-    stop: new UploadStop(signal, request.uploadLimitBytes),
+    stop,
     largeFiles: new Limiter(Math.max(1, parallel)),
+    smallBatches: new SmallFileBatches(repository.objects, (error) => stop.fail(error)),
     smallFiles: new SmallFileReader(),
     smallFileBytes,
     openDirectories: 0,

@@ -19,6 +19,7 @@ import { readPlaceholder } from './placeholder.ts'
 import { PreviousDirectories, readPrevious } from './previous.ts'
 import { EntryReadError, readError } from './read-error.ts'
 import { SummaryBuilder } from './summary.ts'
+import { WaitingFiles } from './waiting-file.ts'
 
 export interface DirectoryToUpload {
   /** On disk. */
@@ -119,46 +120,69 @@ async function finishDirectory(context: UploadContext, d: OpenDirectory): Promis
 
 async function uploadEntries(context: UploadContext, d: OpenDirectory, scan: FolderScan): Promise<void> {
   const pending = new Set<Promise<void>>()
+  // Never rejects: when the upload as a whole fails, everything that has begun is still waited for.
+  const start = (work: () => Promise<void>): Promise<void> => {
+    const running = work()
+      .catch((error: unknown) => context.stop.fail(error))
+      .finally(() => pending.delete(running))
+    pending.add(running)
+    return running
+  }
+  const waiting = new WaitingFiles(context, d, (local, relative, policy) => {
+    void start(() => uploadLeaf(context, d, local, relative, policy, true))
+  })
   let wasYieldedMs = performance.now()
   for (let i = 0; i < scan.count; i++) {
     if (context.stop.stopped) break
     if (d.progress.kept?.flags[i] === 1) continue
     const local = scan.entry(i)
     const relative = d.relative === '' ? local.name : `${d.relative}/${local.name}`
-    const hidden = whyHidden(
-      d.rules,
-      `/${relative}`,
-      // The device of what cannot be looked at is not known; it must fail, not be left out in silence.
-      { isDirectory: local.type === 'd', sizeBytes: local.sizeBytes, device: local.isDenied ? d.local.device : local.device },
-      d.local.device,
-    )
-    if (hidden !== undefined) {
-      if (hidden === 'rule') countExcluded(context, local, relative)
-      continue
-    }
+    if (isLeftOut(context, d, local, relative)) continue
     reportLosses(context, d, local, relative, scan.mayHaveAttributes(i))
-    const work = local.isPlaceholder ? () => takePlaceholder(context, d, local, relative, scan) : startEntry(context, d, local, relative)
-    if (work === undefined) continue
-    const isWalk = local.type === 'd' && !local.isPlaceholder
-    const hasSeat = isWalk && context.openDirectories < directoriesAtOnce
-    if (hasSeat) context.openDirectories++
-    // Never rejects: when the upload as a whole fails, everything that has begun is still waited for.
-    const running = work()
-      .catch((error: unknown) => context.stop.fail(error))
-      .finally(() => {
-        if (hasSeat) context.openDirectories--
-        pending.delete(running)
-      })
-    pending.add(running)
-    if (isWalk && !hasSeat) await running
-    else if (pending.size >= entriesInFlight) await Promise.race(pending)
+    if (local.type === 'd' && !local.isPlaceholder && local.failure === undefined) await startChild(context, d, local, relative, start)
+    else {
+      const work = local.isPlaceholder
+        ? () => takePlaceholder(context, d, local, relative, scan)
+        : startEntry(context, d, local, relative, waiting)
+      if (work) void start(work)
+      const room = context.smallBatches.room()
+      if (room) await room
+    }
+    if (pending.size >= entriesInFlight) await Promise.race(pending)
     if (performance.now() - wasYieldedMs > yieldEveryMs) {
       await new Promise<void>((resolve) => setImmediate(resolve))
       wasYieldedMs = performance.now()
     }
   }
+  await waiting.settled()
   await Promise.all(pending)
   context.stop.throwIfFailed()
+}
+
+function isLeftOut(context: UploadContext, d: OpenDirectory, local: LocalEntry, relative: string): boolean {
+  // The device of what cannot be looked at is not known; it must fail, not be left out in silence.
+  const device = local.isDenied ? d.local.device : local.device
+  const hidden = whyHidden(d.rules, `/${relative}`, { isDirectory: local.type === 'd', sizeBytes: local.sizeBytes, device }, d.local.device)
+  if (hidden === 'rule') countExcluded(context, local, relative)
+  return hidden !== undefined
+}
+
+/** Walks into a directory: beside this one when there is a seat, else it resolves when the directory is done. */
+async function startChild(
+  context: UploadContext,
+  d: OpenDirectory,
+  local: LocalEntry,
+  relative: string,
+  start: (work: () => Promise<void>) => Promise<void>,
+): Promise<void> {
+  const work = () => uploadChild(context, d, local, relative, d.policy.child(local.name))
+  if (context.openDirectories >= directoriesAtOnce) return start(work)
+  context.openDirectories++
+  void start(() =>
+    work().finally(() => {
+      context.openDirectories--
+    }),
+  )
 }
 
 function countExcluded(context: UploadContext, local: LocalEntry, relative: string): void {
@@ -185,8 +209,14 @@ function reportLosses(context: UploadContext, d: OpenDirectory, local: LocalEntr
   }
 }
 
-/** What has to be done for one entry; undefined when nothing has. Failures of the source are recorded by the work itself. */
-function startEntry(context: UploadContext, d: OpenDirectory, local: LocalEntry, relative: string): (() => Promise<void>) | undefined {
+/** What has to be done for an entry that is no directory; undefined when nothing has, or it goes with a batch. Failures of the source are recorded by the work itself. */
+function startEntry(
+  context: UploadContext,
+  d: OpenDirectory,
+  local: LocalEntry,
+  relative: string,
+  waiting: WaitingFiles,
+): (() => Promise<void>) | undefined {
   const policy = d.policy.child(local.name)
   const errors = policy.effective.errorHandling
   if (local.failure !== undefined) {
@@ -199,7 +229,8 @@ function startEntry(context: UploadContext, d: OpenDirectory, local: LocalEntry,
       recordFailure(context, d, relative, new EntryReadError('unknown or unsupported entry type'), false)
     return undefined
   }
-  if (local.type === 'd') return () => uploadChild(context, d, local, relative, policy)
+  // What an earlier snapshot may have is asked for first.
+  if (!d.earlier.findUnchanged(local) && waiting.add(local, relative, policy)) return undefined
   return () => uploadLeaf(context, d, local, relative, policy)
 }
 
@@ -256,10 +287,11 @@ async function uploadLeaf(
   local: LocalEntry,
   relative: string,
   policy: PolicyTree,
+  isAnnounced = false,
 ): Promise<void> {
   const entry = entryFor(local)
   try {
-    const known = await findReusable(context, d, entry)
+    const known = isAnnounced ? undefined : await findReusable(context, d, entry)
     if (known !== undefined) {
       context.counters.cachedFileCount++
       context.counters.totalBytes += entry.sizeBytes
@@ -268,7 +300,9 @@ async function uploadLeaf(
       return
     }
     const uploaded =
-      local.type === 's' ? await uploadSymlink(context, d, local, policy) : await uploadFile(context, d, local, relative, policy)
+      local.type === 's'
+        ? await uploadSymlink(context, d, local, policy)
+        : await uploadFile(context, d, local, relative, policy, isAnnounced)
     d.progress.finished.push({ ...entry, ...uploaded })
   } catch (error) {
     if (!(error instanceof EntryReadError)) throw error
