@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -13,7 +13,7 @@ const operations = Number(process.env['KURA_MODEL_OPERATIONS'] ?? 2_000)
 const firstSeed = Number(process.env['KURA_MODEL_SEED'] ?? 1)
 
 async function run(seed: number, count: number): Promise<void> {
-  const folder = mkdtempSync(join(tmpdir(), 'kura-model-'))
+  const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'kura-model-'))
   folders.push(folder)
   const random = new RandomOperations(folder, seed, seed % 2 === 0 ? { smallFileBytes: 12_000 } : {})
   await random.open()

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -162,39 +162,5 @@ describe('the staging area', () => {
     await reopen()
     expect(await walk(staging)).toEqual(before)
     expect(staging.lower?.snapshotId).toBe('s2')
-  })
-
-  it('is, after the journal was cut at any byte, a state that it had been in', async () => {
-    const root = staging.root
-    const states = [JSON.stringify(await walk(staging))]
-    const step = async (run: () => unknown): Promise<void> => {
-      await run()
-      states.push(JSON.stringify(await walk(staging)))
-    }
-    let f = 0
-    await step(async () => (f = await staging.make(root, 'f', 0o100600, owner)))
-    await step(() => staging.write(f, 0, Buffer.from('one'), false))
-    await step(() => staging.rename(root, 'f', root, 'a', 0))
-    await step(() => staging.setAttributes(f, { mode: 0o644 }))
-    await step(() => staging.make(root, 'd', 0o040755, owner))
-    await step(() => staging.removeDirectory(root, 'd'))
-    await staging.close()
-    const whole = readFileSync(join(folder, 'journal'))
-    const reached = new Set<string>()
-    for (let cut = whole.length; cut > 0; cut -= 3) {
-      writeFileSync(join(folder, 'journal'), whole.subarray(0, cut))
-      try {
-        staging = await openStaging(options(), lowerTree)
-      } catch {
-        continue // the head: refused, not forgotten
-      }
-      const state = JSON.stringify(await walk(staging))
-      expect(states).toContain(state)
-      reached.add(state)
-      await staging.close()
-    }
-    expect(reached.size).toBeGreaterThan(4)
-    writeFileSync(join(folder, 'journal'), whole)
-    staging = await openStaging(options(), lowerTree)
   })
 })
