@@ -138,6 +138,10 @@ class Context implements CommandContext {
     this.#ignoreSignals()
     const repository = await this.#repository?.catch(() => undefined)
     await repository?.close()
+    if (repository && isDirect(repository)) {
+      const { processMetrics } = await import('#repo/blob/wrap/metrics.ts')
+      this.log.debug(`storage: ${processMetrics.summary()}`)
+    }
   }
 }
 

@@ -6,6 +6,7 @@ import { openStorage } from '#repo/blob/registry.ts'
 import type { BlobStorage, BlobWrapper } from '#repo/blob/storage.ts'
 import { guarded } from '#repo/blob/wrap/guard.ts'
 import { logged, type StorageCall } from '#repo/blob/wrap/log.ts'
+import { metered, processMetrics, type StorageMetrics } from '#repo/blob/wrap/metrics.ts'
 import { readOnly } from '#repo/blob/wrap/read-only.ts'
 import { retained } from '#repo/blob/wrap/retention.ts'
 import { retrying } from '#repo/blob/wrap/retry.ts'
@@ -36,6 +37,8 @@ export interface OpenSettings {
   readonly onKeyDerivation?: (() => void) | undefined
   /** Put around the storage, innermost first, below retention and the upgrade check (throttling, metrics, logging). */
   readonly wrappers?: readonly BlobWrapper[]
+  /** Counts what is done with the storage; absent = that of the process. */
+  readonly metrics?: StorageMetrics
   /** Hears of every call on the storage once it has ended (spec 04, 4.6). */
   readonly onStorageCall?: (call: StorageCall) => void
   /** False: indexes stay as they are until refresh() (maintenance, verification). */
@@ -103,7 +106,7 @@ async function open(bare: BlobStorage, password: string, options: DirectOptions)
   const { clock = systemClock, warn = () => undefined, permissive = false, upgradeOwnerId } = options
   const client = completeClient(options.client ?? {}, bare)
   const cacheDirectory = options.caching?.cacheDirectory || undefined
-  const below = client.readOnly ? readOnly(retrying()(bare)) : retrying()(bare)
+  const below = metered(options.metrics ?? processMetrics)(client.readOnly ? readOnly(retrying()(bare)) : retrying()(bare))
   let composing: Promise<typeof import('./compose.ts')> | undefined
   // The central blobs are read below throttling, retention and the upgrade check (spec 04, 4.6).
   const formats = await FormatWatch.open(

@@ -5,9 +5,11 @@ import type { BlobInfo, BlobStorage, PutOptions } from '#repo/blob/storage.ts'
 import { ForwardingStorage } from '#repo/blob/wrap/forward.ts'
 import { guarded } from '#repo/blob/wrap/guard.ts'
 import { logged, type StorageCall } from '#repo/blob/wrap/log.ts'
+import { LatencyHistogram, metered, StorageMetrics } from '#repo/blob/wrap/metrics.ts'
 import { readOnly } from '#repo/blob/wrap/read-only.ts'
 import { retained } from '#repo/blob/wrap/retention.ts'
 import { retrying } from '#repo/blob/wrap/retry.ts'
+import { Throttle, throttled } from '#repo/blob/wrap/throttle.ts'
 import { conformance, listed } from '../../support/blob-conformance.ts'
 
 /** Changes go to the storage inside, so that the suite can fill it; all else goes through the read-only wrapper. */
@@ -144,5 +146,48 @@ describe('logged', () => {
       { operation: 'list', prefix: '', resultCount: 1, durationMs: 1 },
       { operation: 'delete', blob: 'a', durationMs: 1 },
     ])
+  })
+})
+
+/** All wrappers that a connection has, in their order. */
+const wholeStack = (inner: BlobStorage): BlobStorage => {
+  const stack = [
+    retrying({ firstSleepMs: 1 }),
+    metered(new StorageMetrics()),
+    throttled(new Throttle()),
+    retained(() => undefined),
+    guarded(() => undefined),
+    logged(() => undefined),
+  ]
+  return stack.reduce((below, wrap) => wrap(below), inner)
+}
+conformance('the whole stack of wrappers', async () => wholeStack(memoryStorage()))
+conformance('metered', async () => metered(new StorageMetrics())(memoryStorage()))
+
+describe('metrics', () => {
+  test('count bytes, items, calls and errors by the names of the reference', async () => {
+    const metrics = new StorageMetrics()
+    const storage = metered(metrics)(memoryStorage())
+    await storage.put('a', [Buffer.alloc(10), Buffer.alloc(5)])
+    await storage.put('b', [Buffer.alloc(1)])
+    await storage.get('a')
+    await storage.get('a', { offset: 2, length: 4 })
+    await listed(storage, '')
+    await expect(storage.get('absent')).rejects.toThrow(BlobNotFoundError)
+    await expect(storage.get('a', { offset: 14, length: 4 })).rejects.toThrow()
+    expect(metrics).toMatchObject({ uploadedBytes: 16, downloadedFullBytes: 15, downloadedPartialBytes: 4, listedItems: 2 })
+    expect([...metrics.errors]).toEqual([['GetBlob', 1]])
+    expect(metrics.latencies.get('GetBlob-full')?.total).toBe(2)
+    expect(metrics.latencies.get('GetBlob-partial')?.total).toBe(2)
+    expect(metrics.latencies.get('PutBlob')?.total).toBe(2)
+    expect(metrics.summary()).toContain('2 PutBlob')
+  })
+
+  test('sort calls by how long they took', () => {
+    const histogram = new LatencyHistogram()
+    for (const ms of [0.1, 0.5, 0.6, 60_000]) histogram.add(ms)
+    expect(histogram.counts.slice(0, 2)).toEqual([2, 1])
+    expect(histogram.counts.at(-1)).toBe(1)
+    expect(histogram.total).toBe(4)
   })
 })
