@@ -35,6 +35,7 @@ export class StagingContents {
     if (!Number.isSafeInteger(offset + data.length)) fail(EFBIG)
     const promised = Math.min(node.reservedBytes, data.length)
     this.spool.admit(data.length, promised)
+    this.tree.touch(node)
     const range = this.store(node, offset, data)
     node.reservedBytes -= promised
     this.spool.reservedBytes -= promised

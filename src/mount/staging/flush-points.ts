@@ -1,4 +1,5 @@
-import { type FrozenState, freezeTree, standOn } from './freeze.ts'
+import type { NodeFacts } from './changes.ts'
+import { FrozenTree, standOn } from './freeze.ts'
 import type { StagingNode } from './node.ts'
 import type { OverlayParts } from './overlay.ts'
 import type { FlushPoint, Staging } from './staging.ts'
@@ -7,8 +8,8 @@ import type { StagingTree } from './tree.ts'
 type CommitResult = Parameters<FlushPoint['commit']>[0]
 
 /** The directory and what is in it differ from the snapshot, though nothing of it waits for one. */
-function keepBase(tree: StagingTree, node: StagingNode, state: FrozenState): void {
-  if (node.facts === state.facts) tree.uncount(node)
+function keepBase(tree: StagingTree, node: StagingNode, facts: NodeFacts): void {
+  if (node.facts === facts) tree.uncount(node)
   node.isLeftOut = true
   for (const child of node.children?.values() ?? []) if (typeof child === 'object') child.isLeftOut = true
 }
@@ -30,56 +31,69 @@ export class FlushPoints {
 
   freeze(): FlushPoint {
     const { tree, spool, lowerTree } = this.parts
-    const states = new Map<StagingNode, FrozenState>()
     let droppedXattrs = 0
     for (const node of tree.counted) droppedXattrs += node.xattrs?.size ?? 0
-    spool.isHeld = tree.isFrozen = true
-    const root = freezeTree(tree, spool, lowerTree, states) as FlushPoint['root']
+    spool.isHeld = true
+    spool.segments.roll()
+    tree.freeze()
     let isOver = false
-    let isInTable = false
+    let old: OldFile[] | undefined
+    const end = (): void => {
+      if (isOver) return
+      isOver = true
+      spool.isHeld = false
+      tree.thaw()
+    }
     return {
-      root,
+      root: new FrozenTree(tree, spool, lowerTree).root,
       droppedXattrs,
       commit: async (result) => {
         await this.overlay.syncAll()
-        if (!isInTable) this.stand(states, result)
-        isInTable = true
+        old ??= this.stand(result)
         await this.overlay.checkpoint()
-        isOver = true
-        spool.isHeld = tree.isFrozen = false
-        this.doom(states)
+        end()
+        this.doom(old)
         this.overlay.committed()
       },
       // After a checkpoint that failed, the table stands on the snapshot and the journal does not: what the journal needs is not doomed.
-      abandon: () => {
-        if (!isOver) spool.isHeld = tree.isFrozen = false
-        isOver = true
-      },
+      abandon: end,
     }
   }
 
-  private stand(states: ReadonlyMap<StagingNode, FrozenState>, result: CommitResult): void {
+  private stand(result: CommitResult): OldFile[] {
     const { tree } = this.parts
+    const old: OldFile[] = []
     tree.isAhead = true
-    for (const [node, state] of states) {
+    for (const node of [...tree.nodes.values()]) {
+      const state = tree.frozen(node)
+      if (state === undefined) continue
+      const { facts, generation, isCounted } = state
+      if (state.ranges !== undefined) old.push({ node, generation })
       const entry = result.objects.get(node.id)
-      if (result.standing?.has(node.id) === true) keepBase(tree, node, state)
+      if (result.standing?.has(node.id) === true) keepBase(tree, node, facts)
       else if (entry !== undefined) standOn(tree, node, state, entry)
       else if (node.id === tree.root) standOn(tree, node, state, { objectId: result.rootObject })
-      else if (node.facts === state.facts) {
+      else if (isCounted && node.facts === facts && node.facts.links > 0) {
         tree.uncount(node)
         node.isLeftOut = true
       }
+      if (node.generation === generation && old.at(-1)?.node === node) node.generation++ // the old file goes
     }
     this.overlay.stand({ snapshotId: result.snapshotId, rootObject: result.rootObject })
+    return old
   }
 
   /** The journal on disk no longer speaks of them. */
-  private doom(states: ReadonlyMap<StagingNode, FrozenState>): void {
-    const { spool } = this.parts
-    for (const [node, { ranges, generation }] of states) {
-      if (ranges === undefined) continue
-      spool.doom(node.id, generation, new Set(node.ranges?.map((range) => (range.source === 'spool' ? range.generation : -1))))
+  private doom(old: readonly OldFile[]): void {
+    for (const { node, generation } of old) {
+      const inUse = new Set(node.ranges?.map((range) => (range.source === 'spool' ? range.generation : -1)))
+      this.parts.spool.doom(node.id, generation, inUse)
     }
   }
+}
+
+/** A file that had changed bytes at the flush point, the last of them in that generation. */
+interface OldFile {
+  readonly node: StagingNode
+  readonly generation: number
 }

@@ -4,19 +4,14 @@ import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import type { Change, NodeFacts } from './changes.ts'
 import { readContent } from './content.ts'
 import { lowerRange, place, type Range, segmentOf, slice, spoolBytes } from './extents.ts'
-import { StagingNode } from './node.ts'
+import { extentsOf, type NodeState, StagingNode } from './node.ts'
 import type { Spool } from './spool.ts'
 import type { FrozenAttributes, FrozenNode, LowerTree } from './staging.ts'
 import type { StagingTree } from './tree.ts'
 
-export interface FrozenState {
-  readonly facts: NodeFacts
-  readonly ranges: readonly Range[] | undefined
-  /** Last spool file of that moment, -1 = none. */
-  readonly generation: number
-}
-
 type FrozenChild = FrozenNode | DirectoryEntry | undefined
+type FrozenFile = FrozenNode & { readonly kind: 'file' }
+type FrozenDirectory = FrozenNode & { readonly kind: 'directory' }
 
 const attributesOf = (facts: NodeFacts): FrozenAttributes => ({
   mode: facts.mode,
@@ -25,71 +20,109 @@ const attributesOf = (facts: NodeFacts): FrozenAttributes => ({
   modifiedNs: BigInt(facts.modifiedSeconds) * 1_000_000_000n + BigInt(facts.modifiedNs),
 })
 
-/** Takes one moment of the tree: records are copied, bytes stay where they are, since writers go on in spool files of a new generation. */
-export function freezeTree(tree: StagingTree, spool: Spool, lower: LowerTree, states: Map<StagingNode, FrozenState>): FrozenNode {
-  spool.segments.roll()
-  const freeze = (node: StagingNode): FrozenNode | DirectoryEntry => {
-    const attributes = attributesOf(node.facts)
-    states.set(node, { facts: node.facts, ranges: node.ranges, generation: node.ranges === undefined ? -1 : node.generation })
-    if (node.children !== undefined) return directory(node, node.children, attributes)
-    if (node.kind === fileKind.regular) return file(node, attributes, spool, lower)
-    if (node.kind !== fileKind.symlink) return { kind: 'special', node: node.id, attributes }
-    if (node.target !== undefined) return { kind: 'link', node: node.id, attributes, target: node.target }
-    const { mode, uid, gid, modifiedNs } = attributes
-    return { name: '', type: 's', mode: mode & 0o7777, sizeBytes: node.baseBytes, modifiedNs, uid, gid, objectId: node.base }
+/** One moment of the tree, looked at while writers go on: nodes that were changed since are taken as they were saved. */
+export class FrozenTree {
+  private readonly kept = new Map<StagingNode, boolean>()
+
+  constructor(
+    private readonly tree: StagingTree,
+    private readonly spool: Spool,
+    private readonly lower: LowerTree,
+  ) {}
+
+  get root(): FrozenDirectory {
+    return this.nodeOf(this.tree.get(this.tree.root)) as FrozenDirectory
   }
-  const directory = (
-    node: StagingNode,
-    children: Map<ByteName, StagingNode | 'gone' | 'hidden'>,
-    attributes: FrozenAttributes,
-  ): FrozenNode => {
-    const entries: [ByteName, FrozenChild][] = []
-    for (const [name, child] of children) {
-      if (!(child instanceof StagingNode)) entries.push([name, undefined])
-      else if (isKept(child)) entries.push([name, named(freeze(child), name)])
+
+  private nodeOf(node: StagingNode): FrozenNode | DirectoryEntry {
+    const state = this.tree.frozen(node) as NodeState // younger ones are in no directory of that moment
+    const attributes = attributesOf(state.facts)
+    const kind = state.facts.mode & fileKind.mask
+    if (state.children !== undefined) return this.directory(node, state, attributes)
+    if (kind === fileKind.regular) return this.file(node, state, attributes)
+    if (kind !== fileKind.symlink) return { kind: 'special', node: node.id, attributes }
+    if (state.target !== undefined) return { kind: 'link', node: node.id, attributes, target: state.target }
+    const { mode, uid, gid, modifiedNs } = attributes
+    return { name: '', type: 's', mode: mode & 0o7777, sizeBytes: state.baseBytes, modifiedNs, uid, gid, objectId: state.base }
+  }
+
+  private directory(node: StagingNode, { base, isCounted }: NodeState, attributes: FrozenAttributes): FrozenDirectory {
+    let entries: (readonly [ByteName, FrozenChild])[] | undefined
+    let changed: boolean | undefined
+    const changes = (): (readonly [ByteName, FrozenChild])[] => {
+      const children = this.tree.frozen(node)?.children ?? [] // by now it may have been changed, and saved
+      entries ??= [...children].flatMap(([name, child]): (readonly [ByteName, FrozenChild])[] => {
+        if (!(child instanceof StagingNode)) return [[name, undefined]]
+        return this.isKept(child) ? [[name, named(this.nodeOf(child), name)]] : []
+      })
+      return entries
     }
-    const changed = node.isCounted || entries.some(([, child]) => isChanged(child, tree))
+    const isChanged = (): boolean => {
+      changed ??= isCounted || changes().some(([, child]) => this.isChanged(child))
+      return changed
+    }
     return {
       kind: 'directory',
       node: node.id,
       attributes,
-      lower: node.base === '' ? undefined : node.base,
-      changed,
-      changes: () => entries,
+      lower: base === '' ? undefined : base,
+      get changed() {
+        return isChanged()
+      },
+      changes,
     }
   }
-  return freeze(tree.get(tree.root)) as FrozenNode
-}
 
-const isChanged = (child: FrozenChild, tree: StagingTree): boolean =>
-  child !== undefined && (!('kind' in child) || (child.kind === 'directory' && child.changed) || tree.get(child.node).isCounted)
+  private isChanged(child: FrozenChild): boolean {
+    if (child === undefined) return false
+    if (!('kind' in child)) return true
+    if (child.kind === 'directory') return child.changed
+    const node = this.tree.nodes.get(child.node)
+    return node === undefined || this.tree.frozen(node)?.isCounted !== false
+  }
+
+  private isKept(node: StagingNode): boolean {
+    let kept = this.kept.get(node)
+    if (kept === undefined) {
+      const state = this.tree.frozen(node)
+      kept = state !== undefined && keptItself(state)
+      if (!kept) for (const child of state?.children?.values() ?? []) if (child instanceof StagingNode && this.isKept(child)) kept = true
+      this.kept.set(node, kept)
+    }
+    return kept
+  }
+
+  private file(node: StagingNode, state: NodeState, attributes: FrozenAttributes): FrozenFile {
+    const { id } = node
+    const { sizeBytes } = state
+    // Copied when the file is changed; until then the list is the file's own.
+    const extents = extentsOf(state)
+    if (state.ranges !== undefined) node.isShared = true
+    return {
+      kind: 'file',
+      node: id,
+      attributes,
+      sizeBytes,
+      get extents() {
+        return extents.map(({ offset, length, source, objectId, lowerOffset }) =>
+          source === 'lower' && objectId !== '' ? { offset, length, source, objectId, lowerOffset } : { offset, length, source },
+        )
+      },
+      lower: state.base === '' ? undefined : state.base,
+      isBeingWritten: state.writers > 0,
+      read: (offset, size) => readContent({ id, sizeBytes, extents }, offset, size, this.spool, this.lower),
+    }
+  }
+}
 
 const named = (child: FrozenNode | DirectoryEntry, name: ByteName): FrozenNode | DirectoryEntry =>
   'kind' in child ? child : { ...child, name: Buffer.from(name, 'latin1').toString() }
 
-function file(node: StagingNode, attributes: FrozenAttributes, spool: Spool, lower: LowerTree): FrozenNode {
-  const { id, sizeBytes, extents } = node
-  if (node.ranges !== undefined) {
-    node.isShared = true
-    node.generation++
-  }
-  return {
-    kind: 'file',
-    node: id,
-    attributes,
-    sizeBytes,
-    extents: extents.map(({ offset, length, source, objectId, lowerOffset }) =>
-      source === 'lower' && objectId !== '' ? { offset, length, source, objectId, lowerOffset } : { offset, length, source },
-    ),
-    lower: node.base === '' ? undefined : node.base,
-    isBeingWritten: node.writers > 0,
-    read: (offset, size) => readContent({ id, sizeBytes, extents }, offset, size, spool, lower),
-  }
-}
+const keptItself = (node: NodeState): boolean => node.isCounted || node.isLeftOut || (node.isStored && node.hadLinks)
 
 /** True for nodes that the lower tree does not have as they are. */
 export function isKept(node: StagingNode): boolean {
-  if (node.isCounted || node.isLeftOut || (node.isStored && node.hadLinks)) return true
+  if (keptItself(node)) return true
   for (const child of node.children?.values() ?? []) if (child instanceof StagingNode && isKept(child)) return true
   return false
 }
@@ -97,7 +130,7 @@ export function isKept(node: StagingNode): boolean {
 export type StoredNode = Pick<DirectoryEntry, 'objectId'> & Partial<Pick<DirectoryEntry, 'sizeBytes'>>
 
 /** What was in the snapshot stands on it from now on. */
-export function standOn(tree: StagingTree, node: StagingNode, state: FrozenState, entry: StoredNode): void {
+export function standOn(tree: StagingTree, node: StagingNode, state: NodeState, entry: StoredNode): void {
   const isSame = node.facts === state.facts && node.ranges === state.ranges
   tree.uncount(node)
   if (entry.objectId !== '') {
@@ -108,7 +141,7 @@ export function standOn(tree: StagingTree, node: StagingNode, state: FrozenState
   if (!isSame) tree.count(node)
 }
 
-function rebase(node: StagingNode, state: FrozenState, { objectId, sizeBytes = 0 }: StoredNode): void {
+function rebase(node: StagingNode, state: NodeState, { objectId, sizeBytes = 0 }: StoredNode): void {
   if (objectId === '' || node.kind !== fileKind.regular) return
   node.smallBytes = 0
   if (node.ranges === state.ranges) {

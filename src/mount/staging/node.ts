@@ -11,8 +11,25 @@ import { lowerRange, type Range } from './extents.ts'
  *  directory's lower object. */
 export type Child = StagingNode | 'gone' | 'hidden'
 
+/** What a flush point needs to know of a node. */
+export interface NodeState {
+  readonly facts: NodeFacts
+  readonly base: ObjectId | ''
+  readonly baseBytes: number
+  readonly sizeBytes: number
+  readonly ranges: Range[] | undefined
+  readonly generation: number
+  readonly target: Uint8Array | undefined
+  readonly writers: number
+  readonly isCounted: boolean
+  readonly isLeftOut: boolean
+  readonly isStored: boolean
+  readonly hadLinks: boolean
+  readonly children: ReadonlyMap<ByteName, Child> | undefined
+}
+
 /** A node that has been changed, or that was and is known to the kernel. */
-export class StagingNode {
+export class StagingNode implements NodeState {
   facts: NodeFacts
   parent: StagingNode | undefined
   /** First name, for nodes that are not in the journal yet. */
@@ -33,6 +50,9 @@ export class StagingNode {
   sizeBytes = 0
   /** Undefined = the whole of `base`. */
   ranges: Range[] | undefined
+  /** Number of the flush point that `saved` is of; no state: the node is younger. */
+  savedFor = 0
+  saved: NodeState | undefined
   /** A flush point holds `ranges` too. */
   isShared = false
   /** Bytes of `ranges` that are in the spool. */
@@ -78,9 +98,13 @@ export class StagingNode {
 
   /** The ranges, to be read. */
   get extents(): readonly Range[] {
-    if (this.ranges !== undefined) return this.ranges
-    return this.base === '' || this.sizeBytes === 0 ? [] : [lowerRange(0, this.sizeBytes, this.base, 0)]
+    return extentsOf(this)
   }
+}
+
+export function extentsOf({ ranges, base, sizeBytes }: NodeState): readonly Range[] {
+  if (ranges !== undefined) return ranges
+  return base === '' || sizeBytes === 0 ? [] : [lowerRange(0, sizeBytes, base, 0)]
 }
 
 /** Rows of a lower directory; node of row i = `first` + i. */

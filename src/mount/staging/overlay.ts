@@ -143,6 +143,7 @@ export class Overlay implements Staging {
     const node = this.parts.tree.get(id)
     node.opens++
     if (!writing) return
+    this.parts.tree.touch(node)
     node.writers++
     this.openWriters++
   }
@@ -151,6 +152,7 @@ export class Overlay implements Staging {
     const node = this.parts.tree.get(id)
     node.opens--
     if (writing) {
+      this.parts.tree.touch(node)
       node.writers--
       this.openWriters--
     }

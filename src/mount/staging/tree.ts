@@ -5,7 +5,7 @@ import type { ObjectId } from '#repo/object/object.ts'
 import type { MutableAttributes } from '../table.ts'
 import type { Change } from './changes.ts'
 import { place, resize } from './extents.ts'
-import { type Child, LowerTable, StagingNode } from './node.ts'
+import { type Child, LowerTable, type NodeState, StagingNode } from './node.ts'
 import type { LowerTree } from './staging.ts'
 
 const maxIdleTables = 2_000
@@ -25,6 +25,8 @@ export class StagingTree {
   isAhead = false
   /** A flush point is being written. */
   isFrozen = false
+  private frozenNumber = 0
+  private readonly savedNodes: StagingNode[] = []
   /** Told of nodes that nobody can reach any more. */
   onGone: (node: StagingNode) => void = () => undefined
 
@@ -256,6 +258,49 @@ export class StagingTree {
     this.settle(above)
   }
 
+  /** Begins a flush point: from now on a node is saved as it is before it is changed. */
+  freeze(): void {
+    this.isFrozen = true
+    this.frozenNumber++
+  }
+
+  thaw(): void {
+    this.isFrozen = false
+    for (const node of this.savedNodes.splice(0)) node.saved = undefined
+  }
+
+  /** The node as it was at the flush point; undefined for one that is younger. */
+  frozen(node: StagingNode): NodeState | undefined {
+    return node.savedFor === this.frozenNumber ? node.saved : node
+  }
+
+  /** To be called before the node is changed. Writers go on in a new spool file. */
+  touch(node: StagingNode): void {
+    if (!this.isFrozen || node.savedFor === this.frozenNumber) return
+    const { facts, base, baseBytes, sizeBytes, ranges, generation, target, writers, isCounted, isLeftOut, isStored, hadLinks } = node
+    const children = node.children && new Map(node.children)
+    node.savedFor = this.frozenNumber
+    node.saved = {
+      facts,
+      base,
+      baseBytes,
+      sizeBytes,
+      ranges,
+      generation,
+      target,
+      writers,
+      isCounted,
+      isLeftOut,
+      isStored,
+      hadLinks,
+      children,
+    }
+    this.savedNodes.push(node)
+    if (ranges === undefined) return
+    node.isShared = true
+    node.generation++
+  }
+
   count(node: StagingNode): void {
     node.isLeftOut = false
     if (node.isCounted) return
@@ -286,7 +331,8 @@ export class StagingTree {
       node = new StagingNode(change.node, change.facts)
       this.nodes.set(change.node, node)
       this.nextNode = Math.max(this.nextNode, change.node + 1)
-    }
+      if (this.isFrozen) node.savedFor = this.frozenNumber
+    } else this.touch(node)
     node.isStored = true
     if (change.type === 'leftOut') {
       this.uncount(node)
@@ -338,6 +384,7 @@ export class StagingTree {
   private applyName(directory: number, name: ByteName, target: number): void {
     const parent = this.nodes.get(directory)
     if (parent?.children === undefined) return
+    this.touch(parent)
     const before = this.find(directory, name)
     if (parent.subdirectories !== undefined) {
       if (before !== undefined && this.kindOf(before) === fileKind.directory) parent.subdirectories--
