@@ -7,6 +7,7 @@ import { existingPassword, rememberPassword } from '#cli/password.ts'
 import { noteUpdateCheck } from '#cli/update-check.ts'
 import type { ConnectionInfo } from '#repo/blob/registry.ts'
 import type { BlobStorage } from '#repo/blob/storage.ts'
+import { NotARepositoryError } from '#repo/repository/errors.ts'
 import { type ConnectionValues, connectionFlags, connectSettings } from './connection-flags.ts'
 import type { StorageProvider } from './storages/provider.ts'
 
@@ -40,7 +41,8 @@ export async function connectTo(
       password: secret,
     })
   } catch (error) {
-    c.log.error(`failed to open repository: ${messageOf(error)}`)
+    // Where there is no repository, none was opened.
+    if (!(error instanceof NotARepositoryError)) c.log.error(`failed to open repository: ${messageOf(error)}`)
     throw new CommandError(`error connecting to repository: ${messageOf(error)}`, { cause: error })
   }
   await rememberPassword(c, secret)
