@@ -8,6 +8,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -24,8 +26,12 @@ static napi_value throw_type(napi_env env, const char *message) {
   return NULL;
 }
 
-// Requests waiting for the event loop, at most; the thread stops reading above it.
-#define QUEUE_LIMIT_BYTES (32u << 20)
+// Requests of full size that wait for the event loop, at most; the thread stops reading above it.
+#define BLOCK_REQUESTS 4
+// Zeros behind the last request of a block: a request of no length ends the reading.
+#define BLOCK_TAIL_BYTES 64
+// Fewer bytes are handed over as a copy, so that a block is not lost to a small request that waits for long.
+#define COPIED_BYTES (64u << 10)
 
 static bool get_int(napi_env env, napi_value value, int *out) {
   int32_t number;
@@ -105,39 +111,41 @@ static napi_value unmount_call(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
-// A growing run of requests, each padded to 8 bytes.
-struct queue {
+// A run of requests, each padded to 8 bytes, in memory of a Buffer that JavaScript sees without a copy.
+struct block {
   uint8_t *bytes;
-  size_t used, capacity;
+  size_t used;
+  napi_ref buffer;
 };
 
 struct reader {
   pthread_t thread;
   pthread_mutex_t lock;
   pthread_cond_t room;
-  struct queue filling, draining;
-  uint8_t *buffer;
-  size_t buffer_bytes;
+  struct block filling; // under the lock
+  struct block spare;   // of the event loop alone
+  size_t request_bytes, block_bytes;
+  atomic_bool wanted; // the event loop waits for the lock, which the thread would take again at once
   int fd, wake[2];
   int end; // errno that ended the reading, 0 while it goes on
   bool started, stop;
   napi_threadsafe_function notify;
 };
 
-static bool append(struct queue *queue, const uint8_t *bytes, size_t length) {
-  size_t padded = (length + 7) & ~(size_t)7, need = queue->used + padded;
-  if (need > queue->capacity) {
-    size_t capacity = queue->capacity ? queue->capacity : 65536;
-    while (capacity < need) capacity *= 2;
-    uint8_t *grown = realloc(queue->bytes, capacity);
-    if (grown == NULL) return false;
-    queue->bytes = grown;
-    queue->capacity = capacity;
-  }
-  memcpy(queue->bytes + queue->used, bytes, length);
-  memset(queue->bytes + queue->used + length, 0, padded - length);
-  queue->used = need;
+static bool make_block(napi_env env, struct reader *reader, struct block *block) {
+  napi_value buffer;
+  void *bytes;
+  *block = (struct block){0};
+  if (napi_create_buffer(env, reader->block_bytes, &bytes, &buffer) != napi_ok ||
+      napi_create_reference(env, buffer, 1, &block->buffer) != napi_ok)
+    return false;
+  block->bytes = bytes;
   return true;
+}
+
+static void drop_block(napi_env env, struct block *block) {
+  if (block->buffer != NULL) napi_delete_reference(env, block->buffer);
+  *block = (struct block){0};
 }
 
 // Waits until the device has a request. False when the reader was told to stop.
@@ -148,23 +156,39 @@ static bool wait_for_request(struct reader *reader) {
   return (polled[1].revents & POLLIN) == 0;
 }
 
+// One request into the block. Reading does not block, so the lock is held for no longer than the copy takes.
+static ssize_t read_one(struct reader *reader, bool *first) {
+  while (atomic_load(&reader->wanted)) sched_yield();
+  pthread_mutex_lock(&reader->lock);
+  struct block *block = &reader->filling;
+  while (reader->block_bytes - block->used < reader->request_bytes + BLOCK_TAIL_BYTES && !reader->stop)
+    pthread_cond_wait(&reader->room, &reader->lock);
+  *first = block->used == 0;
+  ssize_t got = reader->stop ? -1 : read(reader->fd, block->bytes + block->used, reader->request_bytes);
+  int error = reader->stop ? ECANCELED : errno;
+  if (got > 0) {
+    size_t padded = ((size_t)got + 7) & ~(size_t)7;
+    memset(block->bytes + block->used + got, 0, padded - (size_t)got);
+    block->used += padded;
+  }
+  pthread_mutex_unlock(&reader->lock);
+  errno = error;
+  return got;
+}
+
 static void *read_requests(void *data) {
   struct reader *reader = data;
   int end = 0;
   while (end == 0) {
-    ssize_t got = read(reader->fd, reader->buffer, reader->buffer_bytes);
+    bool first;
+    ssize_t got = read_one(reader, &first);
     if (got < 0) {
       if (errno == EINTR || errno == ENOENT) continue;
       if (errno != EAGAIN) end = errno;
       else if (!wait_for_request(reader)) end = ECANCELED;
       continue;
     }
-    pthread_mutex_lock(&reader->lock);
-    while (reader->filling.used > QUEUE_LIMIT_BYTES && !reader->stop) pthread_cond_wait(&reader->room, &reader->lock);
-    bool first = reader->filling.used == 0;
-    if (!append(&reader->filling, reader->buffer, (size_t)got)) end = ENOMEM;
-    pthread_mutex_unlock(&reader->lock);
-    if (first && end == 0 && napi_call_threadsafe_function(reader->notify, reader, napi_tsfn_nonblocking) == napi_closing) return NULL;
+    if (first && napi_call_threadsafe_function(reader->notify, reader, napi_tsfn_nonblocking) == napi_closing) return NULL;
   }
   pthread_mutex_lock(&reader->lock);
   reader->end = end;
@@ -187,30 +211,54 @@ static const char *end_name(int error) {
   }
 }
 
-// On the event loop: hands everything that has arrived to JavaScript in one call, (batch, undefined) or (undefined, code).
+// Calls (batch, undefined) or (undefined, code). True when JavaScript says that it keeps nothing of the batch.
+static bool call_back(napi_env env, napi_value callback, napi_value batch, const char *code) {
+  napi_value undefined, args[2], result;
+  bool is_free = false;
+  napi_get_undefined(env, &undefined);
+  args[0] = batch == NULL ? undefined : batch;
+  args[1] = undefined;
+  if (code != NULL) napi_create_string_utf8(env, code, NAPI_AUTO_LENGTH, &args[1]);
+  if (napi_call_function(env, undefined, callback, 2, args, &result) != napi_ok) return false;
+  return napi_get_value_bool(env, result, &is_free) == napi_ok && is_free;
+}
+
+// Hands the block over as it is; it is used again when nothing in it is needed any more.
+static bool deliver_block(napi_env env, napi_value callback, struct reader *reader, struct block taken) {
+  napi_value batch;
+  memset(taken.bytes + taken.used, 0, BLOCK_TAIL_BYTES);
+  bool is_free = napi_get_reference_value(env, taken.buffer, &batch) == napi_ok && call_back(env, callback, batch, NULL);
+  if (is_free) {
+    reader->spare = taken;
+    return true;
+  }
+  drop_block(env, &taken);
+  return make_block(env, reader, &reader->spare);
+}
+
+// On the event loop: hands everything that has arrived to JavaScript in one call, then what ended the reading.
 static void deliver(napi_env env, napi_value callback, void *context, void *data) {
   (void)data;
   struct reader *reader = context;
   if (env == NULL || callback == NULL) return;
+  napi_value copy = NULL;
+  struct block taken = {0};
+  atomic_store(&reader->wanted, true);
   pthread_mutex_lock(&reader->lock);
-  struct queue taken = reader->filling;
-  reader->filling = reader->draining;
-  reader->filling.used = 0;
-  reader->draining = taken;
+  atomic_store(&reader->wanted, false);
+  if (reader->filling.used > COPIED_BYTES && reader->spare.bytes != NULL) {
+    taken = reader->filling;
+    reader->filling = reader->spare;
+    reader->filling.used = 0;
+    reader->spare = (struct block){0};
+  } else if (reader->filling.used > 0 && napi_create_buffer_copy(env, reader->filling.used, reader->filling.bytes, NULL, &copy) == napi_ok)
+    reader->filling.used = 0;
   int end = reader->end;
   pthread_cond_signal(&reader->room);
   pthread_mutex_unlock(&reader->lock);
-  napi_value undefined, args[2];
-  napi_get_undefined(env, &undefined);
-  if (taken.used > 0 && napi_create_buffer_copy(env, taken.used, taken.bytes, NULL, &args[0]) == napi_ok) {
-    args[1] = undefined;
-    napi_call_function(env, undefined, callback, 2, args, NULL);
-  }
-  if (end != 0) {
-    args[0] = undefined;
-    napi_create_string_utf8(env, end_name(end), NAPI_AUTO_LENGTH, &args[1]);
-    napi_call_function(env, undefined, callback, 2, args, NULL);
-  }
+  if (taken.bytes != NULL) deliver_block(env, callback, reader, taken); // without a spare the next ones are copied
+  else if (copy != NULL) call_back(env, callback, copy, NULL);
+  if (end != 0) call_back(env, callback, NULL, end_name(end));
 }
 
 static void request_stop(struct reader *reader) {
@@ -222,25 +270,23 @@ static void request_stop(struct reader *reader) {
   if (!already && write(reader->wake[1], "", 1) < 0) return; // the pipe is empty before: cannot fail
 }
 
-static void free_reader(struct reader *reader) {
+static void free_reader(napi_env env, struct reader *reader) {
   close(reader->wake[0]);
   close(reader->wake[1]);
   pthread_mutex_destroy(&reader->lock);
   pthread_cond_destroy(&reader->room);
-  free(reader->filling.bytes);
-  free(reader->draining.bytes);
-  free(reader->buffer);
+  drop_block(env, &reader->filling);
+  drop_block(env, &reader->spare);
   free(reader);
 }
 
 // Runs when the thread has released its side, or when the process ends before.
 static void finish_reader(napi_env env, void *data, void *hint) {
-  (void)env;
   (void)hint;
   struct reader *reader = data;
   request_stop(reader);
   if (reader->started) pthread_join(reader->thread, NULL);
-  free_reader(reader);
+  free_reader(env, reader);
 }
 
 static napi_value read_device(napi_env env, napi_callback_info info) {
@@ -256,18 +302,19 @@ static napi_value read_device(napi_env env, napi_callback_info info) {
   struct reader *reader = calloc(1, sizeof *reader);
   if (reader == NULL) return fail(env, "no reader", ENOMEM);
   reader->fd = fd;
-  reader->buffer_bytes = (size_t)size;
-  reader->buffer = malloc(reader->buffer_bytes);
+  reader->request_bytes = (size_t)size;
+  reader->block_bytes = BLOCK_REQUESTS * (((size_t)size + 7) & ~(size_t)7) + BLOCK_TAIL_BYTES;
   pthread_mutex_init(&reader->lock, NULL);
   pthread_cond_init(&reader->room, NULL);
-  if (reader->buffer == NULL || pipe2(reader->wake, O_CLOEXEC) < 0) {
-    free(reader->buffer);
+  if (!make_block(env, reader, &reader->filling) || !make_block(env, reader, &reader->spare) || pipe2(reader->wake, O_CLOEXEC) < 0) {
+    drop_block(env, &reader->filling);
+    drop_block(env, &reader->spare);
     free(reader);
     return fail(env, "no reader", ENOMEM);
   }
   napi_create_string_utf8(env, "kura.readDevice", NAPI_AUTO_LENGTH, &name);
   if (napi_create_threadsafe_function(env, args[2], NULL, name, 0, 1, reader, finish_reader, reader, deliver, &reader->notify) != napi_ok) {
-    free_reader(reader);
+    free_reader(env, reader);
     return fail(env, "no reader", ENOMEM);
   }
   reader->started = pthread_create(&reader->thread, NULL, read_requests, reader) == 0;

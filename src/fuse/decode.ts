@@ -20,6 +20,11 @@ export class Request implements Caller {
     this.node = readU64(bytes, start + 16)
   }
 
+  /** Whether its bytes are those of that buffer. */
+  isIn(bytes: Buffer): boolean {
+    return this.bytes === bytes
+  }
+
   get uniqueLow(): number {
     return this.bytes.readUInt32LE(this.start + 8)
   }

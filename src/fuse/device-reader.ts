@@ -2,7 +2,8 @@ import { Worker } from 'node:worker_threads'
 import { nativeAddon } from '#base/native.ts'
 import { requestBufferBytes } from './abi.ts'
 
-/** Hands over the requests of a FUSE device as they come: whole requests, each padded to 8 bytes, in buffers of their own. */
+/** Hands over the requests of a FUSE device as they come: whole requests, each padded to 8 bytes. A buffer for which `deliver` returns true
+ *  is used again. */
 export interface DeviceReader {
   /** Resolves with the code that ended the reading: `ENODEV` = unmounted, `ECONNABORTED` = aborted. */
   readonly ended: Promise<string>
@@ -12,13 +13,13 @@ export interface DeviceReader {
 
 /** Reads `fd` without blocking the event loop and without a thread of Node's pool: on the addon's thread, else on a worker thread whose
  *  reads block (spec 08, 3.15 and 6.4). */
-export function readDevice(fd: number, deliver: (batch: Buffer) => void): DeviceReader {
+export function readDevice(fd: number, deliver: (batch: Buffer) => boolean): DeviceReader {
   const addon = nativeAddon()
   if (addon !== undefined) {
     const ended = new Promise<string>((resolve) => {
       addon.readDevice(fd, requestBufferBytes, (batch, end) => {
-        if (batch !== undefined) deliver(batch)
         if (end !== undefined) resolve(end)
+        return batch !== undefined && deliver(batch)
       })
     })
     return { ended, holdsProcess: false }
@@ -44,7 +45,7 @@ for (;;) {
 }
 `
 
-function readOnWorker(fd: number, deliver: (batch: Buffer) => void): Promise<string> {
+function readOnWorker(fd: number, deliver: (batch: Buffer) => boolean): Promise<string> {
   const worker = new Worker(workerProgram, { eval: true, workerData: { fd, bytes: requestBufferBytes } })
   return new Promise((resolve, reject) => {
     worker.on('message', (message: Uint8Array | string) => {

@@ -44,6 +44,12 @@ export class Dispatcher implements ReplyBody {
     return this.waiting.size
   }
 
+  /** Whether a request that has no answer yet is in these bytes. */
+  keeps(bytes: Buffer): boolean {
+    for (const { request } of this.waiting.values()) if (request.isIn(bytes)) return true
+    return false
+  }
+
   /** Never throws. */
   dispatch(request: Request): void {
     const opcode = this.table[request.opcode]

@@ -70,16 +70,17 @@ export class KernelSession {
     return this.dispatcher.waitingCount
   }
 
-  /** Whole requests, one after another, each padded to 8 bytes. The session keeps views of `bytes`. Malformed tails are dropped: they
-   *  cannot be answered. */
-  receive(bytes: Buffer): void {
+  /** Whole requests, one after another, each padded to 8 bytes, up to the end or a length of 0. Malformed tails are dropped: they cannot
+   *  be answered. True when the session keeps no view of `bytes`, so that they may be used for other requests. */
+  receive(bytes: Buffer): boolean {
     let at = 0
     while (at + requestHeaderBytes <= bytes.length) {
       const length = bytes.readUInt32LE(at)
-      if (length < requestHeaderBytes || at + length > bytes.length) return
+      if (length < requestHeaderBytes || at + length > bytes.length) break
       this.handle(bytes, at, at + length)
       at += (length + 7) & ~7
     }
+    return !this.dispatcher.keeps(bytes)
   }
 
   private handle(bytes: Buffer, start: number, end: number): void {

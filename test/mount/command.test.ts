@@ -182,7 +182,7 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`kura mount, writable${whyNoLiveM
         $kura mount all ${place}/mnt 2>/dev/null & pid=$!
         for i in $(seq 100); do [ -d ${place}/mnt/backup ] && break; sleep 0.1; done
         cp -a ${place}/folder ${place}/mnt/backup/; mv ${place}/mnt/backup/folder/f ${place}/mnt/backup/folder/g
-        $kura flush ${place}/mnt 2>/dev/null
+        $kura flush ${place}/mnt >/dev/null 2>&1
         cat ${place}/mnt/*@*/backup/latest/folder/g; stat -c %u ${place}/mnt/backup/folder/g
         $kura unmount ${place}/mnt 2>/dev/null; wait $pid; echo status $?'`
     const { stdout } = await run('unshare', ['-m', 'sh', '-euc', script])
