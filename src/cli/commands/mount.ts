@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import type { CommandContext } from '#cli/context.ts'
 import { CommandError } from '#cli/exit.ts'
 import { defineCommand, type Flag, type ValuesOf } from '#cli/flag.ts'
+import { programVersion } from '#cli/version.ts'
 import type { DoorOutcome } from '#mount/backup/doorway.ts'
 import type { Flushing } from '#mount/backup/flushing.ts'
 import type { SnapshotMount, WritablePart } from '#mount/daemon.ts'
@@ -23,6 +24,7 @@ const flags = [
   { name: 'spool-reserve', type: 'bytes', describe: 'Space to leave free on the disk of the spool' },
   { name: 'xattrs', type: 'enum', values: ['refuse', 'stage'], default: 'refuse', describe: 'Extended attributes in backup/' },
   { name: 'takeover', type: 'bool', describe: 'Go on with changes of another machine or of other options' },
+  { name: 'rebase', type: 'bool', describe: 'Put what is staged onto the newest snapshot of its source' },
   { name: 'flush-after', type: 'duration', default: '60s', describe: 'Make a snapshot when nothing has changed for this long' },
   { name: 'flush-every', type: 'duration', default: '15m', describe: 'Make one this long after the first change in any case' },
   { name: 'quiesce', type: 'duration', default: '10s', describe: 'Wait this long for files that are being written' },
@@ -95,6 +97,7 @@ async function writingOf(c: CommandContext, repository: Repository, values: Valu
     quiesceMs: ms(values.quiesce),
     keepRubbish: values['keep-rubbish'],
     keepIdentical: values['flush-identical'],
+    actions: { isEnabled: repository.client.enableActions, version: programVersion, environment: c.env },
     command: values['on-flush'],
     info: (line) => c.log.info(line),
     warn: (line) => c.log.warning(line),
@@ -111,6 +114,7 @@ async function writingOf(c: CommandContext, repository: Repository, values: Valu
     spoolReserveBytes: values['spool-reserve'],
     xattrs: values.xattrs === 'stage' ? 'stage' : 'refuse',
     takeOver: values.takeover,
+    rebase: values.rebase,
     controlOf: (overlays, refresh) => flushing.controlOf(overlays, refresh),
     beforeClose: async () => resolveLast(await flushing.end()),
   }

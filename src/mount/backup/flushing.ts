@@ -4,11 +4,12 @@ import type { Repository } from '#repo/repository/repository.ts'
 import { formatSource } from '#snapshot/model/source-text.ts'
 import type { Control } from '../control.ts'
 import { FlushControl } from '../flush/control.ts'
+import { noteError } from '../flush/error-log.ts'
 import { type FinishedJob, Flusher, type FlusherOptions } from '../flush/flusher.ts'
 import type { OpenedOverlay } from './open-overlay.ts'
 
 export interface FlushingOptions
-  extends Pick<FlusherOptions, 'flushAfterMs' | 'flushEveryMs' | 'quiesceMs' | 'keepRubbish' | 'keepIdentical'> {
+  extends Pick<FlusherOptions, 'flushAfterMs' | 'flushEveryMs' | 'quiesceMs' | 'keepRubbish' | 'keepIdentical' | 'actions'> {
   /** Run by the shell after each flush, with what came of it in its environment. */
   readonly command?: string | undefined
   readonly info: (line: string) => void
@@ -46,7 +47,7 @@ export class Flushing {
   /** Called once when the overlays are open. `refresh` makes the mount show what is new in the repository. */
   controlOf(overlays: readonly OpenedOverlay[], refresh: () => Promise<void>): Control {
     this.#refresh = refresh
-    for (const { name, source, staging } of overlays) {
+    for (const { name, source, staging, directory } of overlays) {
       const text = formatSource(source)
       const flusher = new Flusher(this.repository, staging, {
         ...this.options,
@@ -54,6 +55,8 @@ export class Flushing {
         description: '',
         tags: {},
         pins: [],
+        note: this.options.warn,
+        onError: (error) => noteError(directory, error),
         onDone: (job) => this.#onDone(text, job),
       })
       this.#flushers.set(name, flusher)

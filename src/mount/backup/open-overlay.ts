@@ -1,18 +1,20 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, statfsSync } from 'node:fs'
+import { existsSync, mkdirSync, statfsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, join } from 'node:path'
 import { UsageError } from '#base/errors.ts'
 import type { Repository } from '#repo/repository/repository.ts'
+import type { Snapshot } from '#snapshot/model/snapshot.ts'
 import { listSnapshots } from '#snapshot/model/snapshots.ts'
 import type { SourceInfo } from '#snapshot/model/source.ts'
 import { formatSource, parseSource, sameSource } from '#snapshot/model/source-text.ts'
-import { readStoredDirectory } from '#snapshot/tree/repository-tree.ts'
-import { FileReader } from '../file-reader.ts'
+import { flushKept } from '../flush/kept.ts'
 import { maxOverlays, overlayNode } from '../node-ranges.ts'
-import { SegmentCache } from '../segment-cache.ts'
+import { inspectStaging } from '../staging/inspect.ts'
+import { journalPath } from '../staging/journal.ts'
 import { openStaging } from '../staging/open.ts'
 import type { LowerTree, Staging, StagingOptions } from '../staging/staging.ts'
+import { lowerTree } from './lower-tree.ts'
 
 export interface BackupOptions {
   /** `user@host:path` each; empty: `<user>@<host>:/backup`. */
@@ -27,6 +29,8 @@ export interface BackupOptions {
   readonly spoolReserveBytes?: number | undefined
   readonly xattrs: StagingOptions['xattrs']
   readonly takeOver: boolean
+  /** Put what is found staged onto the newest snapshot of its source. */
+  readonly rebase?: boolean
   readonly timeoutMs: number
   readonly maxCachedBytes: number
   readonly warn: (line: string) => void
@@ -92,6 +96,7 @@ async function openOverlay(
   const directory = join(options.spoolDirectory ?? defaultSpoolDirectory(), spoolName(options.repositoryId, text))
   const { xattrs, takeOver, warn, repositoryId } = options
   const space = spoolSpace(directory, options)
+  await rebaseFound(repository, directory, all, newest, options)
   const staging = await openStaging(
     {
       directory,
@@ -123,16 +128,29 @@ function spoolSpace(directory: string, options: BackupOptions): { readonly spool
   return { spoolLimitBytes: options.spoolLimitBytes ?? freeBytes, spoolReserveBytes }
 }
 
-/** Reads what overlays stand on. */
-export function lowerTree(
+/** What was staged on a snapshot that is not the newest any more goes onto the newest one before the mount, when the person says so, or when
+ *  the snapshot is gone and nothing waits. Else it stays where it is. Source: spec 08, 4.10. */
+async function rebaseFound(
   repository: Repository,
-  { maxCachedBytes, timeoutMs }: Pick<BackupOptions, 'maxCachedBytes' | 'timeoutMs'>,
-): LowerTree {
-  const reader = new FileReader(repository.objects, new SegmentCache(maxCachedBytes, maxCachedBytes / 2), timeoutMs)
-  return {
-    readDirectory: async (id) => (await readStoredDirectory(repository, id)).entries,
-    read: (id, offset, size) => reader.read(id, offset, size),
+  directory: string,
+  snapshots: readonly Snapshot[],
+  newest: Snapshot | undefined,
+  options: BackupOptions,
+): Promise<void> {
+  if (newest === undefined || !existsSync(journalPath(directory))) return
+  const report = inspectStaging(directory)
+  const { lowerSnapshotId, dirtyNodes, source } = report
+  if (lowerSnapshotId === newest.id) return
+  const isGone = lowerSnapshotId !== undefined && !snapshots.some((s) => s.id === lowerSnapshotId)
+  if (!options.rebase && !(isGone && dirtyNodes === 0)) {
+    options.warn(
+      `${source} got the snapshot ${newest.id} from elsewhere; backup/ does not show it. To put what is staged onto it, mount with --rebase.`,
+    )
+    return
   }
+  const { repositoryId, takeOver, warn } = options
+  const { snapshot } = await flushKept(repository, report, { repositoryId, takeOver, warn, rebase: true, keepRubbish: false })
+  warn(`What was staged for ${source} was put onto the newest snapshot; the result is ${snapshot.id}.`)
 }
 
 /** What is staged is state, not cache: it must outlive the clearing of caches (XDG base directory specification). */

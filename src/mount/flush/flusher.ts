@@ -2,7 +2,7 @@ import { KuraError, messageOf } from '#base/errors.ts'
 import type { Repository } from '#repo/repository/repository.ts'
 import type { SourceInfo } from '#snapshot/model/source.ts'
 import type { Staging } from '../staging/staging.ts'
-import { type FlushOptions, type FlushResult, flushToSnapshot } from './snapshot.ts'
+import { type FlushOptions, type FlushResult, flushToSnapshot, LowerMissingError, requireLower } from './snapshot.ts'
 
 export interface FlusherOptions extends Omit<FlushOptions, 'lowerId' | 'source' | 'rebase'> {
   readonly source: SourceInfo
@@ -12,6 +12,8 @@ export interface FlusherOptions extends Omit<FlushOptions, 'lowerId' | 'source' 
   readonly flushEveryMs: number
   /** How long a flush waits for files that are open for writing. */
   readonly quiesceMs: number
+  /** Told of each error, to be kept for whoever looks later. */
+  readonly onError?: (error: FlushError) => void
   /** Told after each job, before whoever waits for it. */
   readonly onDone?: (job: FinishedJob) => void
 }
@@ -44,6 +46,9 @@ interface Job {
 const firstRetryMs = 60_000
 const longestRetryMs = 3_600_000
 const keptErrors = 100
+/** Share of the spool above which it is flushed without waiting (spec 08, 4.9), and how often that is looked at. */
+const highMark = 0.7
+const lookEveryMs = 500
 
 /** Flushes one overlay when its time has come, one job at a time, and tries again what failed. Writers are never held up.
  *  Source: spec 08, 4.7 and 4.8. */
@@ -56,14 +61,29 @@ export class Flusher {
   #failures = 0
   #jobs = 0
   #stopped = false
+  #lookedMs = Number.NEGATIVE_INFINITY
 
   constructor(
     readonly repository: Repository,
     readonly staging: Staging,
     readonly options: FlusherOptions,
   ) {
-    staging.onChange = () => this.#schedule()
+    staging.onChange = () => this.#changed()
     this.#schedule()
+    void this.#checkLower()
+  }
+
+  /** What stands on a snapshot that is gone is in danger: the state says so at once, not only when there is something to flush. */
+  async #checkLower(): Promise<void> {
+    const { lower } = this.staging
+    if (!lower) return
+    try {
+      await requireLower(this.repository, lower.snapshotId, this.options.source)
+    } catch (error) {
+      if (!(error instanceof LowerMissingError)) return
+      this.#failures = Math.max(1, this.#failures)
+      this.#keepError(error, this.repository.clock.nowMs())
+    }
   }
 
   get state(): FlushState {
@@ -138,13 +158,29 @@ export class Flusher {
     if (finished.error === undefined) this.#failures = 0
     else {
       this.#failures++
-      const code = finished.error instanceof KuraError ? finished.error.code : 'INTERNAL'
-      this.errors.push({ timeMs: finished.endedMs, code, message: messageOf(finished.error) })
-      if (this.errors.length > keptErrors) this.errors.shift()
+      this.#keepError(finished.error, finished.endedMs)
     }
     this.options.onDone?.(finished)
     this.#schedule()
     return finished
+  }
+
+  #keepError(error: unknown, timeMs: number): void {
+    const kept = { timeMs, code: error instanceof KuraError ? error.code : 'INTERNAL', message: messageOf(error) }
+    this.errors.push(kept)
+    if (this.errors.length > keptErrors) this.errors.shift()
+    this.options.onError?.(kept)
+  }
+
+  #changed(): void {
+    const nowMs = performance.now()
+    if (nowMs - this.#lookedMs > lookEveryMs) {
+      this.#lookedMs = nowMs
+      const { spoolUsedBytes, spoolLimitBytes } = this.staging.usage()
+      // Only a flush makes room: what is in a snapshot leaves the spool.
+      if (spoolUsedBytes > highMark * spoolLimitBytes && !this.#job && this.#failures === 0) void this.flush()
+    }
+    this.#schedule()
   }
 
   /** Sets the one timer to when the next flush may be due. */

@@ -1,6 +1,6 @@
 import type { Repository } from '#repo/repository/repository.ts'
 import { parseSource } from '#snapshot/model/source-text.ts'
-import { lowerTree } from '../backup/open-overlay.ts'
+import { lowerTree } from '../backup/lower-tree.ts'
 import { overlayNode } from '../node-ranges.ts'
 import type { StagingReport } from '../staging/inspect.ts'
 import { openStaging } from '../staging/open.ts'

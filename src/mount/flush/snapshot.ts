@@ -140,8 +140,8 @@ async function write(
   return { snapshot: { ...snapshot, id }, isIdentical: false, tree, concurrentId, expiredCount }
 }
 
-/** Errors: LowerMissingError. */
-async function requireLower(repository: Repository, lowerId: string, source: SourceInfo): Promise<void> {
+/** Throws LowerMissingError when the snapshot is not there any more. */
+export async function requireLower(repository: Repository, lowerId: string, source: SourceInfo): Promise<void> {
   if ((await repository.manifests.find({ type: 'snapshot' })).some((m) => m.id === lowerId)) return
   throw new LowerMissingError(
     `the snapshot ${lowerId} of ${formatSource(source)}, on which the changes stand, was deleted. They are kept: unmount, then write them to a folder with "kura staging export", or put them onto the newest snapshot with "kura staging flush --rebase".`,

@@ -93,6 +93,19 @@ it('flushes by itself when nothing has changed for a while', async () => {
   await f.stop()
 })
 
+it('flushes without waiting when the spool is nearly full', async () => {
+  let done: (() => void) | undefined
+  const finished = new Promise<void>((resolve) => {
+    done = resolve
+  })
+  const f = flusher({ onDone: () => done?.() })
+  usage.spoolUsedBytes = 71
+  changed()
+  await finished
+  expect(points).toHaveLength(1)
+  await f.stop()
+})
+
 it('joins a job when nothing has changed since it began, and follows it when something has', async () => {
   const f = flusher()
   changed()

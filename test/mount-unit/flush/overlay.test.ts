@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, syml
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { noteError, readErrors } from '#mount/flush/error-log.ts'
 import { exportStaging } from '#mount/flush/export.ts'
 import { Flusher } from '#mount/flush/flusher.ts'
 import { flushKept } from '#mount/flush/kept.ts'
@@ -334,6 +335,19 @@ describe('an overlay whose snapshot is not the newest', () => {
     expect(readdirSync(join(folder, 'out'), { recursive: true }).toSorted()).toEqual(['docs', 'docs/ours'])
     expect(readFileSync(join(folder, 'out/docs/ours'), 'utf8')).toBe('ours')
   })
+})
+
+it('says at once that the snapshot below is gone, and keeps the error beside the staging area', async () => {
+  const lower = await create()
+  staging = await openOverlay(repository, spool, local, lower)
+  await deleteSnapshot(repository, lower.id)
+  await repository.flush()
+  const timers = { flushAfterMs: 6e5, flushEveryMs: 6e5, quiesceMs: 0 }
+  const flusher = new Flusher(repository, staging, { ...flushOptions(local, staging), ...timers, onError: (e) => noteError(spool, e) })
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  expect(flusher.state).toBe('failed')
+  expect(readErrors(spool)).toMatchObject([{ code: 'LOWER_MISSING', message: expect.stringContaining(lower.id) as string }])
+  await flusher.stop()
 })
 
 it('runs the actions of the policy around a flush, when they are enabled', async () => {

@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileKind } from '#fuse/abi.ts'
-import { lowerTree } from '#mount/backup/open-overlay.ts'
+import { lowerTree } from '#mount/backup/lower-tree.ts'
 import { type FlushOptions, type FlushProgress, flushToSnapshot } from '#mount/flush/snapshot.ts'
 import { overlayNode } from '#mount/node-ranges.ts'
 import { openStaging } from '#mount/staging/open.ts'
