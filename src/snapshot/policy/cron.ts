@@ -182,15 +182,28 @@ export function nextCronTime(schedule: CronSchedule, afterMs: number): number | 
   return undefined
 }
 
+const hourMs = 3_600_000
+
 function firstOfDay(schedule: CronSchedule, y: number, m: number, d: number, afterMs: number): number | undefined {
-  for (const h of schedule.hours)
-    for (const mi of schedule.minutes) {
-      // The whole minute is over: no need to look at its seconds.
-      if (new Date(y, m - 1, d, h, mi, 59).getTime() <= afterMs) continue
-      for (const s of schedule.seconds) {
-        const time = new Date(y, m - 1, d, h, mi, s).getTime()
-        if (time > afterMs) return time
-      }
-    }
+  for (const h of schedule.hours) {
+    const start = new Date(y, m - 1, d, h)
+    const time = firstOfHour(schedule, start.getTime(), afterMs)
+    if (time !== undefined) return time
+    // The clock was put back: this hour comes again. That matters to what runs every hour, not to what runs once a day.
+    const again = new Date(start.getTime() + hourMs)
+    const second = schedule.hours.length === 24 && again.getHours() === h ? firstOfHour(schedule, again.getTime(), afterMs) : undefined
+    if (second !== undefined) return second
+  }
+  return undefined
+}
+
+/** `hourStartMs`: a full hour of the local clock. */
+function firstOfHour(schedule: CronSchedule, hourStartMs: number, afterMs: number): number | undefined {
+  for (const mi of schedule.minutes) {
+    const minuteMs = hourStartMs + mi * 60_000
+    // The whole minute is over: no need to look at its seconds.
+    if (minuteMs + 59_000 <= afterMs) continue
+    for (const s of schedule.seconds) if (minuteMs + s * 1000 > afterMs) return minuteMs + s * 1000
+  }
   return undefined
 }
