@@ -29,11 +29,11 @@ export async function maintain(c: CommandContext, repository: DirectRepository, 
     warn: (message: string) => c.log.warning(message),
   }
   const isAlone = options.safetyName === 'none'
-  const run = () => runMaintenance(repository, request)
+  const run = (attempt: number) => runMaintenance(repository, { ...request, copiesNothing: attempt > 1 })
   // By itself it gives up nothing that the tables of safety would spare.
   const outcome =
     options.mode === 'auto'
-      ? await run()
+      ? await run(1)
       : await withRoom(c, repository, { safetyName: options.safetyName ?? 'full', doomed: [], isAlone }, run)
   if (!outcome) return
   const { describeSpace, garbageLines } = await import('./print/maintenance-report.ts')
@@ -55,11 +55,11 @@ export async function withRoom<T>(
   c: CommandContext,
   repository: DirectRepository,
   { safetyName, ...request }: { readonly safetyName: string; readonly doomed: readonly Snapshot[]; readonly isAlone: boolean },
-  work: () => Promise<T>,
+  work: (attempt: number) => Promise<T>,
 ): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await work()
+      return await work(attempt)
     } catch (error) {
       if (attempt === maxAttempts || !(error instanceof KuraError && error.code === 'STORAGE_FULL')) throw error
       c.log.warning('The storage is full. Looking for something to give up...')
@@ -67,7 +67,7 @@ export async function withRoom<T>(
       const onFreed = (what: string, bytes: number) => c.log.info(`Gave up ${what}: ${c.sizes.bytes(bytes)}.`)
       if (await makeRoom(repository, { ...request, safety: safetyOf(safetyName), onFreed })) continue
       throw new CommandError(
-        `${error.message}. There is nothing that may be given up: if nobody else is connected, delete snapshots and run "kura maintenance run --full --safety=none", or make room by hand.`,
+        `${error.message} There is nothing that may be given up: if nobody else is connected, delete snapshots and run "kura maintenance run --full --safety=none", or make room by hand.`,
         { cause: error },
       )
     }

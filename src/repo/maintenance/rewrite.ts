@@ -30,7 +30,7 @@ export function selectForRewrite(set: IndexSet, maxPackBytes: number, selection:
     }
     return inPlaceOrder(found)
   }
-  const short = selection.shortPacks ? shortPacks(set, maxPackBytes, packPrefix) : undefined
+  const short = selection.shortPacks ? shortPacks(set, maxPackBytes, packPrefix, withoutDeleted) : undefined
   for (const { file, row } of set.winners()) {
     if (withoutDeleted && file.deletedAt(row)) continue
     const pack = file.packAt(row)
@@ -43,9 +43,10 @@ export function selectForRewrite(set: IndexSet, maxPackBytes: number, selection:
 }
 
 /** Packs of which so little is in use that their contents are worth moving together. */
-export function shortPacks(set: IndexSet, maxPackBytes: number, packPrefix: string): Set<string> {
+export function shortPacks(set: IndexSet, maxPackBytes: number, packPrefix: string, withoutDeleted = false): Set<string> {
   const used = new Map<string, number>()
   for (const { file, row } of set.winners()) {
+    if (withoutDeleted && file.deletedAt(row)) continue
     const pack = file.packAt(row)
     if (pack.startsWith(packPrefix)) used.set(pack, (used.get(pack) ?? 0) + file.packedLengthAt(row))
   }

@@ -23,6 +23,8 @@ export interface MaintenanceRequest {
   /** Also when another client is the owner. */
   readonly force?: boolean
   readonly safety: Safety
+  /** The storage has no room to copy contents together. */
+  readonly copiesNothing?: boolean
   /** Marks what no snapshot needs as deleted; returns the statistics of `snapshot-gc`. */
   readonly collectGarbage: (
     repository: DirectRepository,
@@ -80,6 +82,7 @@ const noLock: MaintenanceLock = { release: async () => undefined }
 class Cycle {
   readonly #key: Buffer
   readonly #finished: FinishedTask[] = []
+  #hasFailedToRecord = false
 
   constructor(
     readonly repository: DirectRepository,
@@ -117,12 +120,13 @@ class Cycle {
       nowMs: repository.clock.nowMs(),
     })
     for (const planned of plan) {
+      if (planned.kind === 'rewrite' && request.copiesNothing) continue
       try {
         await this.#report(planned.task, () => runTask(context, planned))
       } catch (error) {
-        // Where there is no room to copy anything, what only takes away must still be done.
-        if (planned.kind !== 'rewrite' || !(error instanceof StorageFullError)) throw error
-        warn(`${planned.task} was left unfinished: ${messageOf(error)}. Run maintenance again once there is room.`)
+        // Where there is no room to write anything, what only takes away must still be done.
+        if (!(error instanceof StorageFullError)) throw error
+        warn(`${planned.task} was left unfinished: ${messageOf(error)} Run maintenance again once there is room.`)
       }
     }
     return { mode, tasks: this.#finished }
@@ -175,6 +179,8 @@ class Cycle {
     try {
       await writeSchedule(this.repository.blobs, this.#key, withRun(await this.#schedule(), task, run))
     } catch (error) {
+      if (this.#hasFailedToRecord) return
+      this.#hasFailedToRecord = true
       this.request.warn?.(`the run of ${task} could not be recorded: ${messageOf(error)}`)
     }
   }
