@@ -24,6 +24,25 @@ bool get_bytes(napi_env env, napi_value value, const char *what, bytes_t *out) {
   return false;
 }
 
+bool get_ranges(napi_env env, napi_value value, const bytes_t *whole, ranges_t *out) {
+  bool is_typed = false;
+  napi_typedarray_type type;
+  size_t length = 0;
+  void *data = NULL;
+  if (napi_is_typedarray(env, value, &is_typed) != napi_ok || !is_typed ||
+      napi_get_typedarray_info(env, value, &type, &length, &data, NULL, NULL) != napi_ok || type != napi_uint32_array || length % 2 != 0) {
+    napi_throw_type_error(env, NULL, "ranges must be a Uint32Array of pairs");
+    return false;
+  }
+  *out = (ranges_t){data, length / 2};
+  for (size_t i = 0; i < out->count; i++)
+    if (out->data[2 * i] > whole->length || out->data[2 * i + 1] > whole->length - out->data[2 * i]) {
+      napi_throw_range_error(env, NULL, "a range lies outside of the bytes");
+      return false;
+    }
+  return true;
+}
+
 static const struct {
   int number;
   const char *name;

@@ -171,6 +171,43 @@ static napi_value digest_many(napi_env env, napi_callback_info info) {
   return start_job(env, &job->job, keep, "kura:digest");
 }
 
+/* digestRanges(algorithm, key, whole, ranges, out): Promise */
+static napi_value digest_ranges(napi_env env, napi_callback_info info) {
+  size_t argc = 5;
+  napi_value argv[5], keep;
+  const digest_t *digest;
+  bytes_t key, whole, out;
+  ranges_t ranges;
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc < 5) {
+    napi_throw_type_error(env, NULL, "digestRanges takes a name, a key, bytes, ranges and an output");
+    return NULL;
+  }
+  if (!(digest = get_digest(env, argv[0])) || !get_key(env, argv[1], digest, &key) || !get_bytes(env, argv[2], "message", &whole) ||
+      !get_ranges(env, argv[3], &whole, &ranges) || !get_bytes(env, argv[4], "out", &out))
+    return NULL;
+  if (out.length / digest->kept_bytes < ranges.count) {
+    napi_throw_range_error(env, NULL, "the output is too short");
+    return NULL;
+  }
+  digest_job_t *job = calloc(1, sizeof *job + ranges.count * sizeof job->messages[0]);
+  bool good = job && napi_create_array_with_length(env, 3, &keep) == napi_ok && napi_set_element(env, keep, 0, argv[1]) == napi_ok &&
+              napi_set_element(env, keep, 1, argv[2]) == napi_ok && napi_set_element(env, keep, 2, argv[4]) == napi_ok;
+  if (!good) {
+    free(job);
+    napi_throw_error(env, NULL, "out of memory");
+    return NULL;
+  }
+  for (size_t i = 0; i < ranges.count; i++) job->messages[i] = (bytes_t){whole.data + ranges.data[2 * i], ranges.data[2 * i + 1]};
+  job->job.run = run_digests;
+  job->job.finish = finish_digests;
+  job->job.release = release_digests;
+  job->digest = digest;
+  job->key = key;
+  job->out = out.data;
+  job->count = ranges.count;
+  return start_job(env, &job->job, keep, "kura:digest");
+}
+
 bool register_hash(napi_env env, napi_value exports) {
   napi_value names;
   uint32_t count = 0;
@@ -182,5 +219,5 @@ bool register_hash(napi_env env, napi_value exports) {
     napi_set_element(env, names, count++, name);
   }
   return napi_set_named_property(env, exports, "digests", names) == napi_ok && export_function(env, exports, "digest", digest_one) &&
-         export_function(env, exports, "digestMany", digest_many);
+         export_function(env, exports, "digestMany", digest_many) && export_function(env, exports, "digestRanges", digest_ranges);
 }

@@ -16,6 +16,14 @@ typedef struct {
 /* Throws a TypeError and returns false when `value` is not a Uint8Array. */
 bool get_bytes(napi_env env, napi_value value, const char *what, bytes_t *out);
 
+/* Pieces of `whole`: start and length of each, as they lie in a Uint32Array. Throws and returns false when `value` is none, or when a
+ * piece lies outside. */
+typedef struct {
+  const uint32_t *data;
+  size_t count;
+} ranges_t;
+bool get_ranges(napi_env env, napi_value value, const bytes_t *whole, ranges_t *out);
+
 /* Throws an Error whose `code` is the name of `error` (ENOENT ...) and whose message says what was tried; `path` may be NULL. */
 void throw_errno(napi_env env, int error, const char *what, const char *path);
 

@@ -156,6 +156,61 @@ static napi_value seal_many(napi_env env, napi_callback_info info) {
   return start_job(env, &job->job, keep, "kura:seal");
 }
 
+static napi_value finish_ranges(napi_env env, job_t *job) {
+  (void)job;
+  napi_value undefined;
+  return napi_get_undefined(env, &undefined) == napi_ok ? undefined : NULL;
+}
+
+/* sealRanges(cipher, secret, whole, ranges, identities, out): Promise. Identities of 16 bytes and results lie one after another. */
+static napi_value seal_ranges(napi_env env, napi_callback_info info) {
+  enum { identity_bytes = 16 };
+  size_t argc = 6;
+  napi_value argv[6], keep;
+  uint32_t cipher;
+  bytes_t secret, whole, identities, out;
+  ranges_t ranges;
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc < 6 || napi_get_value_uint32(env, argv[0], &cipher) != napi_ok || cipher > 1) {
+    napi_throw_type_error(env, NULL, "sealRanges takes a cipher, a secret, bytes, ranges, identities and an output");
+    return NULL;
+  }
+  if (!get_bytes(env, argv[1], "secret", &secret) || !get_bytes(env, argv[2], "plaintext", &whole) || !get_ranges(env, argv[3], &whole, &ranges) ||
+      !get_bytes(env, argv[4], "identities", &identities) || !get_bytes(env, argv[5], "output", &out))
+    return NULL;
+  size_t needed = 0;
+  bool fits = identities.length / identity_bytes >= ranges.count;
+  for (size_t i = 0; fits && i < ranges.count; i++) {
+    fits = ranges.data[2 * i + 1] <= (1u << 30);
+    needed += ranges.data[2 * i + 1] + (size_t)overhead_bytes;
+  }
+  if (!fits || needed > out.length) {
+    napi_throw_range_error(env, NULL, "the output or the identities are too short, or a plaintext is too long");
+    return NULL;
+  }
+  seal_job_t *job = calloc(1, sizeof *job + ranges.count * sizeof job->items[0]);
+  bool good = job && napi_create_array_with_length(env, 4, &keep) == napi_ok;
+  static const int kept[] = {1, 2, 4, 5};
+  for (uint32_t i = 0; good && i < 4; i++) good = napi_set_element(env, keep, i, argv[kept[i]]) == napi_ok;
+  if (!good) {
+    free(job);
+    napi_throw_error(env, NULL, "out of memory");
+    return NULL;
+  }
+  job->cipher = cipher;
+  job->secret = secret;
+  job->count = ranges.count;
+  uint8_t *at = out.data;
+  for (size_t i = 0; i < ranges.count; i++) {
+    const size_t length = ranges.data[2 * i + 1];
+    job->items[i] = (sealed_t){{whole.data + ranges.data[2 * i], length}, {identities.data + i * identity_bytes, identity_bytes}, at};
+    at += length + overhead_bytes;
+  }
+  job->job.run = run_seal;
+  job->job.finish = finish_ranges;
+  job->job.release = release_seal;
+  return start_job(env, &job->job, keep, "kura:seal");
+}
+
 static bool begin_open(const openssl_t *ssl, EVP_CIPHER_CTX *ctx, const seal_job_t *s, const uint8_t *nonce) {
   uint8_t key[key_bytes];
   int produced = 0;
@@ -331,6 +386,6 @@ static napi_value open_file(napi_env env, napi_callback_info info) {
 
 bool register_seal(napi_env env, napi_value exports) {
   if (!openssl_functions()) return true;
-  return export_function(env, exports, "sealMany", seal_many) && export_function(env, exports, "open", open_one) &&
+  return export_function(env, exports, "sealMany", seal_many) && export_function(env, exports, "sealRanges", seal_ranges) && export_function(env, exports, "open", open_one) &&
          export_function(env, exports, "openFile", open_file);
 }

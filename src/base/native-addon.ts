@@ -9,6 +9,8 @@ export interface NativeAddon {
   /** Keyed digests of many messages, `out` receives count × sizeBytes. Algorithm = registry name of spec 01, 1.16. Runs on the thread pool,
    *  BLAKE2 with several messages at once in SIMD lanes. */
   digestMany(algorithm: string, key: Uint8Array, messages: readonly Uint8Array[], out: Uint8Array): Promise<void>
+  /** digestMany for pieces of one piece of memory: `ranges` are start and length of each. */
+  digestRanges(algorithm: string, key: Uint8Array, whole: Uint8Array, ranges: Uint32Array, out: Uint8Array): Promise<void>
   digest(algorithm: string, key: Uint8Array, message: Uint8Array, out: Uint8Array): void
   /** Which hash names `digest` takes. */
   readonly digests: readonly string[]
@@ -27,6 +29,15 @@ export interface NativeAddon {
     identities: readonly Uint8Array[],
     out?: Uint8Array,
   ): Promise<Buffer[]>
+  /** sealMany for pieces of one piece of memory: `ranges` are start and length of each, `identities` have 16 bytes each. */
+  sealRanges(
+    cipher: number,
+    secret: Uint8Array,
+    whole: Uint8Array,
+    ranges: Uint32Array,
+    identities: Uint8Array,
+    out: Uint8Array,
+  ): Promise<void>
   /** Inverse for one; rejects with the code `TAG_MISMATCH` when the tag does not match. */
   open(cipher: number, secret: Uint8Array, sealed: Uint8Array, identity: Uint8Array): Promise<Buffer>
   /** The same for sealed bytes [offset, offset + length) of an open file, read and decrypted piece by piece in one job. The caller keeps the

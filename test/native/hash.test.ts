@@ -6,6 +6,29 @@ import { describeAddon, largeLengths, lengths, noise } from './addon.ts'
 const wrong = (value: unknown) => value as Uint8Array
 
 describeAddon('digest and digestMany', (addon) => {
+  it('pieces of one piece of memory have the digests that they have by themselves', async () => {
+    const whole = noise(70_000)
+    const pieces = [0, 1, 128, 129, 65_537, 0, 3000, 3000, 70_000].map((length, i) => [Math.min(i * 333, 70_000 - length), length] as const)
+    for (const name of addon.digests) {
+      const key = noise(32)
+      const sizeBytes = name.endsWith('-128') ? 16 : name.endsWith('224') ? 28 : 32
+      const [out, wanted] = [Buffer.alloc(sizeBytes * pieces.length), Buffer.alloc(sizeBytes * pieces.length)]
+      await addon.digestRanges(name, key, whole, Uint32Array.from(pieces.flat()), out)
+      const messages = pieces.map(([start, length]) => whole.subarray(start, start + length))
+      await addon.digestMany(name, key, messages, wanted)
+      expect(out.equals(wanted)).toBe(true)
+    }
+    const call = (...pair: number[]) => addon.digestRanges('BLAKE2B-256', noise(32), whole, Uint32Array.from(pair), Buffer.alloc(32))
+    for (const bad of [
+      [70_001, 0],
+      [0, 70_001],
+      [69_999, 2],
+      [0, 1, 0, 1],
+    ])
+      expect(() => call(...bad)).toThrow(RangeError)
+    expect(() => call(1)).toThrow(TypeError)
+  })
+
   it('know every hash of the format but the BLAKE3 ones', () => {
     expect([...addon.digests].sort()).toEqual(hashNames.filter((n) => !n.startsWith('BLAKE3')).sort())
   })

@@ -25,6 +25,35 @@ const wrong = (value: unknown) => value as Uint8Array
 const notBytes = [undefined, null, 'text', 7, {}, new ArrayBuffer(8), new Uint16Array(16)]
 
 describeAddon('sealMany and open', (addon) => {
+  it('seals pieces of one piece of memory, and refuses what lies outside', async () => {
+    const secret = noise(32)
+    const whole = noise(5000)
+    const pieces = [0, 0, 100, 4900, 7, 1].flatMap((length, i) => [Math.min(i * 40, 5000 - length), length])
+    const ranges = Uint32Array.from(pieces)
+    const identities = noise(16 * 6, 5)
+    const out = Buffer.alloc(5008 + 6 * 28)
+    await addon.sealRanges(0, secret, whole, ranges, identities, out)
+    for (let i = 0, at = 0; i < 6; i++) {
+      const [start, length] = [ranges[2 * i] as number, ranges[2 * i + 1] as number]
+      const sealed = out.subarray(at, at + length + 28)
+      const opened = await addon.open(0, secret, sealed, identities.subarray(16 * i, 16 * i + 16))
+      expect(opened.equals(whole.subarray(start, start + length))).toBe(true)
+      at += sealed.length
+    }
+    const call = (r: Uint32Array, ids = identities, o = out) => addon.sealRanges(0, secret, whole, r, ids, o)
+    for (const bad of [
+      [5001, 0],
+      [0, 5001],
+      [4999, 2],
+      [0xffff_ffff, 0xffff_ffff],
+    ])
+      expect(() => call(Uint32Array.from(bad))).toThrow(RangeError)
+    expect(() => call(ranges, identities.subarray(1))).toThrow(RangeError)
+    expect(() => call(ranges, identities, out.subarray(1))).toThrow(RangeError)
+    expect(() => call(Uint32Array.of(1))).toThrow(TypeError)
+    expect(() => call(wrong(new Int32Array(2)) as unknown as Uint32Array)).toThrow(TypeError)
+  })
+
   it('puts results one after another into the bytes that it is given, and refuses too few', async () => {
     const secret = noise(32)
     const plains = [noise(0), noise(17, 2), noise(70_000, 3)]

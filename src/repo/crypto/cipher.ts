@@ -3,6 +3,7 @@ import { chacha20poly1305 } from '@noble/ciphers/chacha.js'
 import { messageOf, systemCode } from '#base/errors.ts'
 import { nativeAddon } from '#base/native.ts'
 import type { NativeAddon } from '#base/native-addon.ts'
+import { sharedRanges } from '#base/shared-ranges.ts'
 import type { Cipher } from './algorithms.ts'
 import { createEcc, type Ecc, isEccActive } from './ecc-layout.ts'
 import { DecryptionError } from './errors.ts'
@@ -18,6 +19,7 @@ export interface CipherFormat {
 }
 
 const nonceBytes = 12
+const identityBytes = 16
 const tagBytes = 16
 const overheadBytes = nonceBytes + tagBytes
 /** Below this a trip to the thread pool costs more than the work. */
@@ -106,7 +108,9 @@ class ContentCipher implements Cipher {
     totalBytes: number,
   ): Promise<Buffer[]> {
     const out = Buffer.allocUnsafeSlow(totalBytes + plains.length * overheadBytes)
-    await native.sealMany(this.nativeNumber, this.secret, plains, identities, out)
+    const shared = identities.every((id) => id.length === identityBytes) ? sharedRanges(plains) : undefined
+    if (shared) await native.sealRanges(this.nativeNumber, this.secret, shared.whole, shared.ranges, Buffer.concat(identities), out)
+    else await native.sealMany(this.nativeNumber, this.secret, plains, identities, out)
     let at = 0
     return plains.map(({ length }) => {
       const start = at

@@ -3,6 +3,7 @@ import { blake3 } from '@noble/hashes/blake3.js'
 import type { IHasher } from 'hash-wasm'
 import { KuraError } from '#base/errors.ts'
 import { nativeAddon } from '#base/native.ts'
+import { sharedRanges } from '#base/shared-ranges.ts'
 import type { Hasher } from './algorithms.ts'
 
 /** A hash, cipher, ECC or key-derivation name that the format does not know. */
@@ -76,7 +77,10 @@ export async function createHasher(name: string, secret: Uint8Array): Promise<Ha
     },
     async digestMany(messages) {
       const out = Buffer.alloc(spec.sizeBytes * messages.length)
-      if (messages.length > 0) await native.digestMany(name, key, messages, out)
+      if (messages.length === 0) return out
+      const shared = sharedRanges(messages)
+      if (shared) await native.digestRanges(name, key, shared.whole, shared.ranges, out)
+      else await native.digestMany(name, key, messages, out)
       return out
     },
   }

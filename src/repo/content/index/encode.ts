@@ -17,12 +17,23 @@ class PackNames {
   readonly lengths: number[] = []
   readonly offsets: number[] = []
   totalBytes = 0
+  /** Neighbours in an index are often in the same pack. */
+  #lastName: string | undefined
+  #last = 0
 
   get count(): number {
     return this.lengths.length
   }
 
   add(name: string): number {
+    if (name === this.#lastName) return this.#last
+    const number = this.#numberOf(name)
+    this.#lastName = name
+    this.#last = number
+    return number
+  }
+
+  #numberOf(name: string): number {
     const known = this.#numbers.get(name)
     if (known !== undefined) return known
     if (name.length > 255) throw new IndexBuildError(`pack name ${name.slice(0, 40)}… is longer than 255 bytes`)
@@ -146,9 +157,8 @@ function writeValueV2(out: Buffer, at: number, row: ContentInfo, tables: TablesV
   const pack = tables.packs.add(row.packBlob)
   out.writeUInt32BE(row.timestampSeconds, at)
   out.writeUInt32BE(row.packOffset + (row.deleted ? 2 ** 31 : 0), at + 4)
-  out.writeUIntBE(row.originalLength & 0xff_ffff, at + 8, 3)
-  out.writeUIntBE(row.packedLength & 0xff_ffff, at + 11, 3)
-  out.writeUInt16BE(pack & 0xffff, at + 14)
+  out.writeUInt32BE((((row.originalLength & 0xff_ffff) << 8) | ((row.packedLength >> 16) & 0xff)) >>> 0, at + 8)
+  out.writeUInt32BE((((row.packedLength & 0xffff) << 16) | (pack & 0xffff)) >>> 0, at + 12)
   if (valueSize > 16) out[at + 16] = tables.formats.get(formatKey(row)) as number
   if (valueSize > 17) out[at + 17] = pack >> 16
   if (valueSize > 18) out[at + 18] = ((row.originalLength >> 24) << 4) | (row.packedLength >> 24)
@@ -161,11 +171,13 @@ function checkRow(row: ContentInfo, keySize: number): void {
   const size = 1 + (row.id.length >> 1)
   if (size !== keySize || size <= 1 || size > 254)
     throw new IndexBuildError(`content ${row.id} has a key of ${size} bytes where the index has ${keySize}`)
-  for (const value of [row.packOffset, row.packedLength, row.originalLength, row.timestampSeconds])
-    if (!(value >= 0 && Number.isSafeInteger(value))) throw tooLarge(row)
+  if (!(isCount(row.packOffset) && isCount(row.packedLength) && isCount(row.originalLength) && isCount(row.timestampSeconds)))
+    throw tooLarge(row)
   if (!(row.formatVersion >= 0 && row.formatVersion <= 255) || !(row.encryptionKeyId >= 0 && row.encryptionKeyId <= 255))
     throw tooLarge(row)
 }
+
+const isCount = (value: number): boolean => value >= 0 && Number.isSafeInteger(value)
 
 const tooLarge = (row: ContentInfo): IndexBuildError =>
   new IndexBuildError(`content ${row.id} cannot be indexed: a length, offset, time or version is beyond what the index version holds`)

@@ -9,6 +9,22 @@ import { arbitraryId, arbitraryRow, row } from './sample-rows.ts'
 
 const byId = (a: ContentInfo, b: ContentInfo): number => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
 
+test('rows are in order however alike their IDs begin', () => {
+  const digits = fc.stringMatching(/^[0-9a-f]{4}$/)
+  const ids = fc.uniqueArray(fc.tuple(fc.constantFrom('', 'g', 'k', 'z'), fc.constantFrom('000000', '00000f', 'ffffff'), digits), {
+    selector: (parts) => parts.join(''),
+    minLength: 1,
+    maxLength: 200,
+  })
+  fc.assert(
+    fc.property(ids, (parts) => {
+      const rows = parts.map((p) => row(p.join('')))
+      const file = parseIndex(buildIndex(rows, 2)[0] as Buffer, 28)
+      expect(Array.from({ length: file.count }, (_, i) => file.at(i))).toEqual([...rows].sort(byId))
+    }),
+  )
+})
+
 describe.each([
   [1, 16],
   [2, 16],
