@@ -13,6 +13,7 @@ import { readStoredDirectory } from '#snapshot/tree/repository-tree.ts'
 import { SnapshotOperations } from './adapter.ts'
 import { type BackupOptions, defaultSpoolDirectory, type OpenedOverlay, openOverlays } from './backup/open-overlay.ts'
 import { BackupOperations } from './backup/operations.ts'
+import { BareFolder } from './bare-folder.ts'
 import type { Control } from './control.ts'
 import { mountPointPath, removeDeadMount } from './dead-mount.ts'
 import { FileReader } from './file-reader.ts'
@@ -109,6 +110,7 @@ export async function mountSnapshots(request: SnapshotMountRequest): Promise<Sna
   const closeOverlays = async (): Promise<void> => {
     for (const { staging } of overlays ?? []) await staging.close()
   }
+  const below = overlays === undefined ? undefined : await BareFolder.open(mountPoint)
   const mounting = driver.mount(operations, {
     mountPoint,
     sourceName: 'kura',
@@ -120,14 +122,17 @@ export async function mountSnapshots(request: SnapshotMountRequest): Promise<Sna
     report: reporter(warn),
   })
   mount = await mounting.catch(async (error: unknown) => {
+    await below?.release()
     await closeOverlays()
     throw error
   })
+  await below?.shut()
   const ended = mount.done.finally(async () => {
     try {
       await request.writable?.beforeClose?.()
     } finally {
       await closeOverlays()
+      await below?.release()
     }
   })
   const done = isTemporary ? ended.finally(() => rmdir(mountPoint).catch(() => undefined)) : ended

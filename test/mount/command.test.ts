@@ -168,7 +168,7 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`kura mount, writable${whyNoLiveM
     expect(readFileSync(home.path('restored-failing', 'x/sub/b'), 'utf8')).toBe('content of b\n')
   })
 
-  test('serves an ordinary user', async () => {
+  test('serves an ordinary user, and leaves the folder below closed when it is killed', async () => {
     const place = home.path('nobody')
     mkdirSync(place)
     chmodSync(home.root, 0o755)
@@ -184,8 +184,14 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`kura mount, writable${whyNoLiveM
         cp -a ${place}/folder ${place}/mnt/backup/; mv ${place}/mnt/backup/folder/f ${place}/mnt/backup/folder/g
         $kura flush ${place}/mnt >/dev/null 2>&1
         cat ${place}/mnt/*@*/backup/latest/folder/g; stat -c %u ${place}/mnt/backup/folder/g
-        $kura unmount ${place}/mnt 2>/dev/null; wait $pid; echo status $?'`
+        $kura unmount ${place}/mnt 2>/dev/null; wait $pid; echo status $?; stat -c %a ${place}/mnt
+        $kura mount all ${place}/mnt 2>/dev/null & pid=$!
+        for i in $(seq 100); do [ -d ${place}/mnt/backup ] && break; sleep 0.1; done
+        kill -9 $pid; fusermount3 -uz ${place}/mnt; touch ${place}/mnt/lost 2>/dev/null || echo refused
+        $kura mount all ${place}/mnt 2>/dev/null & pid=$!
+        for i in $(seq 100); do [ -d ${place}/mnt/backup ] && break; sleep 0.1; done
+        kill $pid; wait $pid; echo status $?; stat -c %a ${place}/mnt'`
     const { stdout } = await run('unshare', ['-m', 'sh', '-euc', script])
-    expect(stdout).toBe('mine\n65534\nstatus 0\n')
+    expect(stdout.split('\n')).toEqual(['mine', '65534', 'status 0', '755', 'refused', 'status 0', '700', ''])
   })
 })
