@@ -1,5 +1,6 @@
 import type { NodeFacts } from './changes.ts'
 import { FrozenTree, standOn } from './freeze.ts'
+import { StagingError } from './lock.ts'
 import type { StagingNode } from './node.ts'
 import type { OverlayParts } from './overlay.ts'
 import type { FlushPoint, Staging } from './staging.ts'
@@ -31,8 +32,9 @@ export class FlushPoints {
 
   freeze(): FlushPoint {
     const { tree, spool, lowerTree } = this.parts
+    if (tree.isFrozen) throw new StagingError('a flush of this staging area is under way; wait for it')
     let droppedXattrs = 0
-    for (const node of tree.counted) droppedXattrs += node.xattrs?.size ?? 0
+    if (tree.hasXattrs) for (const node of tree.counted) droppedXattrs += node.xattrs?.size ?? 0
     spool.isHeld = true
     spool.segments.roll()
     tree.freeze()

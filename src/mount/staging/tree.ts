@@ -21,6 +21,8 @@ export class StagingTree {
   readonly counted = new Set<StagingNode>()
   dirtyBytes = 0
   dirtyFiles = 0
+  /** Any node has had one. */
+  hasXattrs = false
   /** Stands on a snapshot that the journal does not say yet. */
   isAhead = false
   /** A flush point is being written. */
@@ -311,6 +313,15 @@ export class StagingTree {
     if (node.isDirtyFile) this.dirtyFiles++
   }
 
+  /** After a change of a node that is counted: taking it out of the set and putting it in again would cost more than all else. */
+  private recount(node: StagingNode, stagedBefore: number): void {
+    node.isLeftOut = false
+    this.dirtyBytes += node.stagedBytes - stagedBefore
+    if (node.isDirtyFile === (node.ranges !== undefined)) return
+    node.isDirtyFile = node.ranges !== undefined
+    this.dirtyFiles += node.isDirtyFile ? 1 : -1
+  }
+
   uncount(node: StagingNode): void {
     if (!node.isCounted) return
     node.isCounted = false
@@ -339,9 +350,10 @@ export class StagingTree {
       node.isLeftOut = true
       return
     }
-    this.uncount(node)
+    const { stagedBytes, isCounted } = node
     this.applyTo(node, change)
-    this.count(node)
+    if (isCounted) this.recount(node, stagedBytes)
+    else this.count(node)
   }
 
   private applyTo(node: StagingNode, change: Exclude<Change, { readonly type: 'name' | 'leftOut' }>): void {
@@ -376,6 +388,7 @@ export class StagingTree {
         return
       case 'xattr':
         node.xattrs ??= new Map()
+        this.hasXattrs = true
         if (change.value === undefined) node.xattrs.delete(change.name)
         else node.xattrs.set(change.name, change.value)
     }
