@@ -1,5 +1,6 @@
 import { Agent as HttpAgent } from 'node:http'
-import { Agent as HttpsAgent } from 'node:https'
+import type { Agent as HttpsAgent } from 'node:https'
+import { ProxiedHttpsAgent } from './proxy.ts'
 
 export interface TlsOptions {
   /** PEM certificates that replace the roots of the system. */
@@ -19,7 +20,7 @@ const kept = { keepAlive: true, maxSockets: 64, maxFreeSockets: 16 } as const
 /** Connections of one storage, kept open between requests. */
 export function httpAgents({ ca, verify = true }: TlsOptions = {}): HttpAgents {
   const http = new HttpAgent(kept)
-  const https = new HttpsAgent({ ...kept, ...(ca ? { ca } : {}), rejectUnauthorized: verify })
+  const https = new ProxiedHttpsAgent({ ...kept, ...(ca ? { ca } : {}), rejectUnauthorized: verify })
   return {
     http,
     https,
