@@ -13,6 +13,8 @@ import { connectSession, defaultStallMs, type SftpSession } from './session.ts'
 const requestBytes = 128 * 1024
 const requestsInFlight = 16
 const noSuchFile = 2
+const failure = 4
+const noSpace = 'the server has no space left. Free some space or raise the quota, then try again.'
 const maxConnections = 4
 /** With this many requests unanswered on every connection another one is made. */
 const busyRequests = 2 * requestsInFlight
@@ -145,7 +147,9 @@ export class SftpTree implements FileTree {
         await this.place(session, temporary, target, options.exclusive === true)
         return info
       } catch (error) {
+        const isFull = await this.isFull(error, parts)
         if (!session.isLost) session.sftp.unlink(temporary, () => undefined)
+        if (isFull) throw new StorageFullError(`cannot write ${target} on ${this.options.host}: ${noSpace}`, { cause: error })
         throw error
       }
     } catch (error) {
@@ -265,11 +269,19 @@ export class SftpTree implements FileTree {
     })
   }
 
+  /** OpenSSH says no more than "Failure" when there is no space left. */
+  private async isFull(error: unknown, parts: readonly Uint8Array[]): Promise<boolean> {
+    if (statusOf(error) !== failure || !this.#hasCapacity) return false
+    const wanted = parts.reduce((sum, part) => sum + part.length, 0)
+    const { freeBytes } = await this.capacity().catch(() => ({ freeBytes: BigInt(Number.MAX_SAFE_INTEGER) }))
+    return freeBytes < wanted
+  }
+
   private translate(error: unknown, verb: string, path: string): StorageError {
     if (error instanceof StorageError) return error
     const message = error instanceof Error ? error.message : String(error)
     const what = `cannot ${verb} ${this.full(path)} on ${this.options.host}`
-    if (/no space|quota/i.test(message)) return new StorageFullError(`${what}: the server has no space left`, { cause: error as Error })
+    if (/no space|quota/i.test(message)) return new StorageFullError(`${what}: ${noSpace}`, { cause: error })
     return new StorageError(`${what}: ${message}`, { cause: error })
   }
 }
