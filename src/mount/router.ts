@@ -50,6 +50,8 @@ const firstExtraCookie = 2 ** 52
 const writeAccess = 3
 const truncates = 0o1000
 const ownAttribute = 'user.kura.'
+/** FreeDesktop.org trash specification 1.0: `.Trash` and `.Trash-UID` in the top directory. */
+const trashName = /^\.Trash(?:-\d+)?$/
 
 /** A writable mount: snapshots, the overlays under `backup`, and the control files of `.kura` as one file system (spec 08, 1.3). */
 export class Router implements FuseOperations {
@@ -80,11 +82,21 @@ export class Router implements FuseOperations {
     return overlay
   }
 
+  /** Where a name of a directory really is: the desktop's trash, which must be at the root of a mount, is kept in the overlay. With several
+   *  overlays there is none, since nothing can be moved from one to another. */
+  private home(parent: number, name: ByteName): number {
+    const [only] = this.overlays
+    return parent === rootNode && this.overlays.length === 1 && only !== undefined && trashName.test(name) ? only.operations.root : parent
+  }
+
   private isOwn(node: number): boolean {
     return wingOf(node) === -2
   }
 
   lookup(caller: Caller, parent: number, name: ByteName): Reply<Entry> {
+    const home = this.home(parent, name)
+    // It has a second name in `backup/`: what is known of one is not kept for long.
+    if (home !== parent) return after(this.writable(home).lookup(caller, home, name), (entry) => ({ ...entry, entrySeconds: 0 }))
     const overlay = this.overlay(parent)
     if (overlay !== undefined) return overlay.lookup(caller, parent, name)
     const extra = this.extras(parent).find((e) => e.name === name)
@@ -131,7 +143,9 @@ export class Router implements FuseOperations {
     const overlay = this.overlay(node)
     if (overlay !== undefined) return overlay.getattr(caller, node)
     if (node === groupNode) return this.groupEntry()
-    return this.isOwn(node) ? this.controlFiles.attributes(node) : this.snapshots.getattr(caller, node)
+    if (this.isOwn(node)) return this.controlFiles.attributes(node)
+    const reply = this.snapshots.getattr(caller, node)
+    return node === rootNode ? after(reply, withOwnerWriting) : reply
   }
 
   forget(node: number, count: number): void {
@@ -294,7 +308,8 @@ export class Router implements FuseOperations {
   }
 
   mkdir(caller: Caller, parent: number, name: ByteName, mode: number): Reply<Entry> {
-    return this.writable(parent).mkdir(caller, parent, name, mode)
+    const home = this.home(parent, name)
+    return this.writable(home).mkdir(caller, home, name, mode)
   }
 
   unlink(caller: Caller, parent: number, name: ByteName): Reply<void> {
@@ -302,12 +317,14 @@ export class Router implements FuseOperations {
   }
 
   rmdir(caller: Caller, parent: number, name: ByteName): Reply<void> {
-    return this.writable(parent).rmdir(caller, parent, name)
+    const home = this.home(parent, name)
+    return this.writable(home).rmdir(caller, home, name)
   }
 
   rename(caller: Caller, parent: number, name: ByteName, newParent: number, newName: ByteName, flags: number): Reply<void> {
-    if (wingOf(parent) !== wingOf(newParent)) throw new FuseError(errno.EXDEV)
-    return this.writable(parent).rename(caller, parent, name, newParent, newName, flags)
+    const [from, to] = [this.home(parent, name), this.home(newParent, newName)]
+    if (wingOf(from) !== wingOf(to)) throw new FuseError(errno.EXDEV)
+    return this.writable(from).rename(caller, from, name, to, newName, flags)
   }
 
   link(caller: Caller, node: number, newParent: number, newName: ByteName): Reply<Entry> {
@@ -367,6 +384,12 @@ export class Router implements FuseOperations {
     return staging.copyObject(object.objectId, object.sizeBytes, from.offset, to.node, to.offset, length)
   }
 }
+
+/** The owner may make the trash at the root. */
+const withOwnerWriting = (reply: AttributesReply): AttributesReply => ({
+  ...reply,
+  attributes: { ...reply.attributes, mode: reply.attributes.mode | 0o200 },
+})
 
 const overlayExtra = ({ name, operations }: Overlay): Extra => ({
   name,

@@ -7,6 +7,7 @@ import { KuraHome } from '../support/kura.ts'
 import { repositoryRoot } from '../support/shared.ts'
 import { run, whyNoLiveMounts } from './support/live.ts'
 
+const hasGio = spawnSync('gio', ['version']).status === 0
 const hasGit = spawnSync('git', ['--version']).status === 0
 
 describe.skipIf(whyNoLiveMounts !== undefined)(`programs in backup/${whyNoLiveMounts ? ` (skipped: ${whyNoLiveMounts})` : ''}`, () => {
@@ -79,6 +80,22 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`programs in backup/${whyNoLiveMo
       ${git} checkout -qb side HEAD~2; echo side >d1/side; ${git} add .; ${git} commit -qm side; ${git} rebase -q main
       ${git} gc -q; ${git} fsck --strict 2>&1; ${git} status --porcelain; ${git} log --format=%s`
     expect(await shell(script)).toBe('side\nchange 3\nchange 2\nchange 1\none\n')
+  })
+
+  test.skipIf(!hasGio)(`the desktop's library copies, moves and throws away${hasGio ? '' : ' (skipped: no gio)'}`, async () => {
+    const script = `
+      mkdir gio; gio copy ${folder}/d1/f2 gio/copied; gio move gio/copied gio/moved; cmp ${folder}/d1/f2 gio/moved
+      gio copy ${folder}/d1/f3 gio/moved; cmp ${folder}/d1/f3 gio/moved
+      gio trash gio/moved; ls gio; ls ../.Trash-0/files; cat ../.Trash-0/info/* | grep ^Path; mv ../.Trash-0/files/moved gio/again
+      cmp ${folder}/d1/f3 gio/again`
+    expect(await shell(script)).toBe('moved\nPath=backup/gio/moved\n')
+    await home.ok('flush', mountPoint)
+    const latest = join(mountPoint, '*@*/backup/latest')
+    expect(
+      await shell(
+        `gio copy ${latest}/gio/again gio/from-snapshot; cmp gio/again gio/from-snapshot; ls -A ${latest} | grep -i trash || true`,
+      ),
+    ).toBe('')
   })
 
   test.each(['delete', 'wal'])('SQLite keeps its promises with two writers (%s)', async (mode) => {
