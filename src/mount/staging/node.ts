@@ -58,6 +58,8 @@ export class StagingNode implements NodeState {
   /** Bytes of `ranges` that are in the spool. */
   stagedBytes = 0
   isDirtyFile = false
+  /** Children that the kernel has forgotten since they were last looked at. */
+  forgotten = 0
   /** Written to segments since the file was last empty or in a snapshot. */
   smallBytes = 0
   /** Promised by fallocate(2) and not written yet. */
@@ -100,6 +102,13 @@ export class StagingNode implements NodeState {
   get extents(): readonly Range[] {
     return extentsOf(this)
   }
+}
+
+/** A copy of what a flush point needs. */
+export function stateOf(node: StagingNode): NodeState {
+  const { facts, base, baseBytes, sizeBytes, ranges, generation, target, writers, isCounted, isLeftOut, isStored, hadLinks } = node
+  const children = node.children && new Map(node.children)
+  return { facts, base, baseBytes, sizeBytes, ranges, generation, target, writers, isCounted, isLeftOut, isStored, hadLinks, children }
 }
 
 export function extentsOf({ ranges, base, sizeBytes }: NodeState): readonly Range[] {

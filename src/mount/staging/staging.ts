@@ -132,7 +132,8 @@ export type FrozenNode =
       readonly lower: ObjectId | undefined
       /** Unchanged below: `lower` and its entry stand as they are. */
       readonly changed: boolean
-      /** Changed names, in no order; undefined = whiteout. Names not in it come from `lower`. */
+      /** Changed names, in no order; undefined = whiteout. Names not in it come from `lower`. A symbolic link of the lower tree that was
+       *  only renamed or re-dated comes as a DirectoryEntry with its present name and attributes. */
       changes(): Iterable<readonly [ByteName, FrozenNode | DirectoryEntry | undefined]>
     }
   | {

@@ -5,7 +5,8 @@ import type { ObjectId } from '#repo/object/object.ts'
 import type { MutableAttributes } from '../table.ts'
 import type { Change } from './changes.ts'
 import { place, resize } from './extents.ts'
-import { type Child, LowerTable, type NodeState, StagingNode } from './node.ts'
+import { forgotten } from './let-go.ts'
+import { type Child, LowerTable, type NodeState, StagingNode, stateOf } from './node.ts'
 import type { LowerTree } from './staging.ts'
 
 const maxIdleTables = 2_000
@@ -21,7 +22,6 @@ export class StagingTree {
   readonly counted = new Set<StagingNode>()
   dirtyBytes = 0
   dirtyFiles = 0
-  /** Any node has had one. */
   hasXattrs = false
   /** Stands on a snapshot that the journal does not say yet. */
   isAhead = false
@@ -109,6 +109,10 @@ export class StagingTree {
       }
     }
     this.settle(table)
+  }
+
+  isLoading(directory: number): boolean {
+    return this.loading.has(directory)
   }
 
   tableIn(directory: number): LowerTable | undefined {
@@ -221,6 +225,7 @@ export class StagingTree {
     if (known !== undefined) {
       known.lookups = Math.max(0, known.lookups - count)
       this.reap(known)
+      if (known.lookups === 0 && known.facts.links > 0) forgotten(this, known)
       return
     }
     const table = this.tableOf(node)
@@ -251,13 +256,18 @@ export class StagingTree {
   private drop(table: LowerTable): void {
     this.idle.delete(table)
     if (this.nodes.has(table.directory)) return // changes stand on it
-    if (this.tables.get(table.directory) === table) this.tables.delete(table.directory)
-    const at = this.blocks.indexOf(table)
-    if (at >= 0) this.blocks.splice(at, 1)
+    this.detach(table)
     const above = this.tableOf(table.directory)
     if (above === undefined) return
     above.below--
     this.settle(above)
+  }
+
+  detach(table: LowerTable): void {
+    this.idle.delete(table)
+    if (this.tables.get(table.directory) === table) this.tables.delete(table.directory)
+    const at = this.blocks.indexOf(table)
+    if (at >= 0) this.blocks.splice(at, 1)
   }
 
   /** Begins a flush point: from now on a node is saved as it is before it is changed. */
@@ -279,26 +289,10 @@ export class StagingTree {
   /** To be called before the node is changed. Writers go on in a new spool file. */
   touch(node: StagingNode): void {
     if (!this.isFrozen || node.savedFor === this.frozenNumber) return
-    const { facts, base, baseBytes, sizeBytes, ranges, generation, target, writers, isCounted, isLeftOut, isStored, hadLinks } = node
-    const children = node.children && new Map(node.children)
     node.savedFor = this.frozenNumber
-    node.saved = {
-      facts,
-      base,
-      baseBytes,
-      sizeBytes,
-      ranges,
-      generation,
-      target,
-      writers,
-      isCounted,
-      isLeftOut,
-      isStored,
-      hadLinks,
-      children,
-    }
+    node.saved = stateOf(node)
     this.savedNodes.push(node)
-    if (ranges === undefined) return
+    if (node.ranges === undefined) return
     node.isShared = true
     node.generation++
   }

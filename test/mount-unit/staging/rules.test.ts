@@ -161,3 +161,42 @@ describe('the journal', () => {
     )
   })
 })
+
+describe('after a flush', () => {
+  it('what the kernel forgets leaves the table, and comes from the new snapshot', async () => {
+    const { root } = staging
+    const d = await staging.make(root, 'd', 0o040755, owner)
+    staging.remember(d)
+    const files = await Promise.all(Array.from({ length: 200 }, async (_, i) => staging.make(d, `f${i}`, 0o100600, owner)))
+    for (const f of files) {
+      staging.remember(f)
+      await staging.write(f, 0, Buffer.from(`content ${f}`), false)
+    }
+    await staging.unlink(d, 'f7')
+    const point = staging.freeze()
+    expect(() => staging.freeze()).toThrow('under way')
+    const { rootObject, objects } = await scenario.repository.write(point)
+    await point.commit({ snapshotId: 's2', rootObject, objects })
+    const before = await scenario.read(staging)
+    const kept = files[3] as number
+    for (const f of files) if (f !== kept) staging.forget(f, 1)
+    expect(() => staging.attributes(files[5] as number, emptyAttributes())).toThrow('116')
+    expect(attributes(kept).sizeBytes).toBeGreaterThan(0)
+    expect(await staging.lookup(d, 'f3')).toBe(kept)
+    expect(await staging.lookup(d, 'f7')).toBeUndefined()
+    const after = await scenario.read(staging)
+    expect([...after].map(([path, { meta, data }]) => [path, meta, `${data}`])).toEqual(
+      [...before].map(([path, { meta, data }]) => [path, meta, `${data}`]),
+    )
+    staging.forget(kept, 1)
+    staging.forget(d, 1)
+    await staging.write((await staging.lookup((await staging.lookup(root, 'd')) as number, 'f3')) as number, 0, Buffer.from('C'), false)
+    expect(staging.usage().dirtyNodes).toBeGreaterThan(0)
+    const changed = await scenario.read(staging)
+    await reopen()
+    const again = await scenario.read(staging)
+    expect([...again].map(([path, { meta, data }]) => [path, meta, `${data}`])).toEqual(
+      [...changed].map(([path, { meta, data }]) => [path, meta, `${data}`]),
+    )
+  })
+})
