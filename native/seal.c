@@ -55,11 +55,27 @@ static bool fill_random(uint8_t *out, size_t length) {
   return true;
 }
 
-static bool seal_one(const openssl_t *ssl, EVP_CIPHER_CTX *ctx, uint32_t cipher, const bytes_t *secret, const sealed_t *item) {
+/* Random bytes for many nonces at a time: a system call for each would cost as much as the sealing of a small content. */
+typedef struct {
+  uint8_t bytes[21 * nonce_bytes];
+  size_t used;
+} nonces_t;
+
+static bool take_nonce(nonces_t *nonces, uint8_t *out) {
+  if (nonces->used == sizeof nonces->bytes) {
+    if (!fill_random(nonces->bytes, sizeof nonces->bytes)) return false;
+    nonces->used = 0;
+  }
+  memcpy(out, nonces->bytes + nonces->used, nonce_bytes);
+  nonces->used += nonce_bytes;
+  return true;
+}
+
+static bool seal_one(const openssl_t *ssl, EVP_CIPHER_CTX *ctx, uint32_t cipher, const bytes_t *secret, nonces_t *nonces, const sealed_t *item) {
   uint8_t key[key_bytes];
   int produced = 0, tail = 0;
   uint8_t *body = item->out + nonce_bytes;
-  return derive_key(ssl, secret, &item->identity, key) && fill_random(item->out, nonce_bytes) &&
+  return derive_key(ssl, secret, &item->identity, key) && take_nonce(nonces, item->out) &&
          ssl->encrypt_init(ctx, get_cipher(ssl, cipher), NULL, NULL, NULL) && ssl->ctx_ctrl(ctx, ctrl_set_iv_length, nonce_bytes, NULL) &&
          ssl->encrypt_init(ctx, NULL, NULL, key, item->out) &&
          ssl->encrypt_update(ctx, NULL, &produced, item->identity.data, (int)item->identity.length) &&
@@ -72,9 +88,10 @@ static void run_seal(job_t *job) {
   seal_job_t *s = (seal_job_t *)job;
   const openssl_t *ssl = openssl_functions();
   EVP_CIPHER_CTX *ctx = ssl->ctx_new();
+  nonces_t nonces = {.used = sizeof nonces.bytes};
   if (!ctx) job->failure = "out of memory";
   for (size_t i = 0; ctx && !job->failure && i < s->count; i++)
-    if (!seal_one(ssl, ctx, s->cipher, &s->secret, &s->items[i])) job->failure = "a content could not be encrypted";
+    if (!seal_one(ssl, ctx, s->cipher, &s->secret, &nonces, &s->items[i])) job->failure = "a content could not be encrypted";
   if (ctx) ssl->ctx_free(ctx);
 }
 
