@@ -87,6 +87,19 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`kura staging, without a mount${s
     expect(await snapshotsOf('/three')).toHaveLength(1)
   })
 
+  test('a mount that is a service says that it is there', async () => {
+    const bin = home.path('bin')
+    mkdirSync(bin)
+    writeFileSync(join(bin, 'systemd-notify'), `#!/bin/sh\necho "$@" >${home.path('told')}\n`, { mode: 0o755 })
+    Object.assign(home.env, { NOTIFY_SOCKET: '/nowhere', PATH: `${bin}:${process.env['PATH']}` })
+    await killedMount('/service', async () => {
+      for (let i = 0; i < 100 && !existsSync(home.path('told')); i++) await sleep(50)
+    })
+    delete home.env['NOTIFY_SOCKET']
+    expect(readFileSync(home.path('told'), 'utf8')).toMatch(/^--ready --pid=\d+\n$/)
+    await home.ok('staging', 'drain')
+  })
+
   test('a kill at any moment of a flush loses nothing', async () => {
     const files = Array.from({ length: 30 }, (_, i) => [`f${i}`, randomBytes(200_000)] as const)
     for (let round = 0; round < 6; round++) {

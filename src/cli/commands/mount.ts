@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import type { CommandContext } from '#cli/context.ts'
 import { CommandError } from '#cli/exit.ts'
 import { defineCommand, type Flag, type ValuesOf } from '#cli/flag.ts'
+import { tellServiceReady } from '#cli/service.ts'
 import { programVersion } from '#cli/version.ts'
 import type { DoorOutcome } from '#mount/backup/doorway.ts'
 import type { Flushing } from '#mount/backup/flushing.ts'
@@ -70,6 +71,7 @@ export const mount = defineCommand({
     })
     c.log.info(`Mounted '${values.path}' on ${mounted.mountPoint}`)
     c.log.info('Press Ctrl-C to unmount, or run "kura unmount" on it.')
+    tellServiceReady(c.env, (line) => c.log.warning(line))
     if (values.browse) browse(mounted.mountPoint, (line) => c.log.warning(line))
     if (writing === undefined) await mounted.done
     else await serveWriting(c, mounted, writing)
