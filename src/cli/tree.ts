@@ -1,7 +1,7 @@
 import { storageLeaves, storageOrConfigLeaves } from './commands/repository/storages/table.ts'
 import type { Branch } from './node.ts'
 
-/** Every command: its words, what it does in one line, and where its module is. Loading one loads no other. */
+/** Every command: its words, what it does in one line, and where its module is. Loading one loads no other. @table */
 export const root: Branch = {
   describe: 'Kopia-compatible backups that are simply there, as a folder',
   children: {
@@ -354,10 +354,12 @@ export const root: Branch = {
           children: {
             'invalid-files': {
               describe: 'Put stubs in place of what cannot be read',
+              maintains: true,
               load: async () => (await import('./commands/snapshot/fix/invalid-files.ts')).invalidFiles,
             },
             'remove-files': {
               describe: 'Remove files from snapshots',
+              maintains: true,
               load: async () => (await import('./commands/snapshot/fix/remove-files.ts')).removeFiles,
             },
           },
@@ -365,6 +367,7 @@ export const root: Branch = {
         list: { describe: 'List snapshots', aliases: ['ls'], load: async () => (await import('./commands/snapshot/list.ts')).list },
         migrate: {
           describe: 'Copy snapshots from another repository',
+          maintains: true,
           load: async () => (await import('./commands/snapshot/migrate.ts')).migrate,
         },
         restore: { describe: 'Restore a folder or file', load: async () => (await import('./commands/restore.ts')).restore },
