@@ -18,7 +18,8 @@ export function readContent(
   const ranges = slice(file.extents, offset, end)
   const [only] = ranges
   if (ranges.length === 1 && only?.source === 'lower' && only.objectId !== '') {
-    return lower.read(only.objectId, only.lowerOffset, only.length)
+    const bytes = lower.read(only.objectId, only.lowerOffset, only.length)
+    return bytes instanceof Promise ? bytes.then((b) => whole(b, only)) : whole(bytes, only)
   }
   const into = Buffer.alloc(end - offset)
   const waiting: Promise<void>[] = []
@@ -33,8 +34,12 @@ export function readContent(
 async function fill(target: Uint8Array, range: Range, lower: LowerTree): Promise<void> {
   if (range.objectId === '') return
   const bytes = await lower.read(range.objectId, range.lowerOffset, target.length)
-  if (bytes.length < target.length) throw new FuseError(errno.EIO, `object ${range.objectId} is shorter than its entry says`)
-  target.set(bytes)
+  target.set(whole(bytes, range))
+}
+
+function whole(bytes: Uint8Array, { objectId, length }: Range): Uint8Array {
+  if (bytes.length < length) throw new FuseError(errno.EIO, `object ${objectId} is shorter than its entry says`)
+  return bytes
 }
 
 /** lseek(2) with `whence` 3 (data) or 4 (hole). ENXIO behind the end. */

@@ -37,6 +37,7 @@ function openLocked(options: StagingOptions, lowerTree: LowerTree, files: SpoolF
   let header = newHeader(options)
   let lower: Staging['lower']
   if (found === undefined) {
+    checkSpool(tree, spool, { files, directory, keepStrays: true, warn: options.warn }) // files without a journal are somebody's
     const changes = firstChanges(options, root)
     for (const change of changes) tree.apply(change)
     const made = createJournalFile(files, directory, firstNode, header, [changes], 0)

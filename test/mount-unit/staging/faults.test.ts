@@ -17,6 +17,14 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 const owner = { uid: 1, gid: 1 }
 /** Without node numbers, which unchanged entries of the lower tree get anew. */
 const plain = (state: TreeState): unknown[] => [...state].map(([path, { meta, data }]) => [path, meta, data.toString('hex')])
+const errnoOfRead = async (run: () => unknown): Promise<number> => {
+  try {
+    await run()
+    return 0
+  } catch (error) {
+    return errnoOf(error)
+  }
+}
 const full = (): never => {
   throw Object.assign(new Error('no space'), { code: 'ENOSPC' })
 }
@@ -157,6 +165,29 @@ describe('at recovery', () => {
       if (index === 3) expect(copy.describe().filter((name) => name.startsWith('lost/'))).toHaveLength(1)
       await staging.close()
     }
+  })
+
+  it('spool files without a journal are kept aside', async () => {
+    const disk = new RecordedDisk()
+    const scenario = new CrashScenario(folder, disk)
+    const staging = await scenario.open()
+    await staging.write(await staging.make(staging.root, 'f', 0o100600, owner), 0, Buffer.from('x'), false)
+    await staging.close()
+    disk.remove(join(folder, 'journal'))
+    const again = await scenario.open()
+    expect(scenario.warnings.join()).toContain('kept there')
+    expect(disk.describe().filter((name) => name.startsWith('lost/'))).toEqual(['lost/small-0'])
+    await again.close()
+  })
+
+  it('a lower object that is shorter than its entry is an error, not a short file', async () => {
+    const scenario = new CrashScenario(folder, new RecordedDisk())
+    const staging = await scenario.open()
+    const low = (await staging.lookup(staging.root, 'low')) as number
+    await staging.setAttributes(low, { mode: 0o600 })
+    scenario.repository.files.set('f1', Buffer.from('low'))
+    expect(await errnoOfRead(() => staging.read(low, 0, 100))).toBe(5)
+    await staging.close()
   })
 
   it('a damaged head is refused and nothing is changed', async () => {
