@@ -25,6 +25,7 @@ const entrySeconds = 1
 /** Driver over the package fuse-native (libfuse 2): for macOS, and for comparison. Paths are mapped to nodes here. */
 export const fuseNativeDriver: FuseDriver = {
   name: 'fuse-native',
+  isReadOnly: true,
   async whyNot() {
     try {
       loadPackage()

@@ -190,6 +190,8 @@ export interface FuseMountOptions {
 }
 
 export interface FuseDriver {
+  /** It can only read: file systems are mounted read-only by it. */
+  readonly isReadOnly?: boolean
   readonly name: string
   /** Undefined when it can be used here; else why not, with what to do. */
   whyNot(): Promise<string | undefined>

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path'
 import { messageOf, UsageError } from '#base/errors.ts'
 import { MountBusyError, MountError } from '#fuse/errors.ts'
 import { isRoot } from '#fuse/mount-linux.ts'
-import { type FuseMount, rootNode } from '#fuse/operations.ts'
+import { type FuseDriver, type FuseMount, rootNode } from '#fuse/operations.ts'
 import { chooseDriver } from '#fuse/registry.ts'
 import { isDirect, type Repository } from '#repo/repository/repository.ts'
 import { resolveTree } from '#snapshot/model/object-path.ts'
@@ -105,7 +105,7 @@ export async function mountSnapshots(request: SnapshotMountRequest): Promise<Sna
     for (const { node, name } of stale) mount?.invalidateEntry(node, name)
   })
   const allowOther = options.allowOther ?? isRoot()
-  const overlays = await openWritable(request, options, warn)
+  const overlays = driver.isReadOnly && request.writable ? tellReadOnly(driver, warn) : await openWritable(request, options, warn)
   const operations = overlays === undefined ? tree : withOverlays(tree, overlays, request, renew)
   const closeOverlays = async (): Promise<void> => {
     for (const { staging } of overlays ?? []) await staging.close()
@@ -146,6 +146,10 @@ export async function mountSnapshots(request: SnapshotMountRequest): Promise<Sna
     },
     unmount: (o) => (mount as FuseMount).unmount(o),
   }
+}
+
+function tellReadOnly({ name }: FuseDriver, warn: (line: string) => void): undefined {
+  warn(`the driver ${name} can only read: the mount has no backup/. With --driver kernel it has.`)
 }
 
 async function openWritable(

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { KuraHome } from '../support/kura.ts'
 import { repositoryRoot } from '../support/shared.ts'
-import { isMounted, run, whyNoLiveMounts } from './support/live.ts'
+import { isFuseNativeThere, isMounted, run, whyNoLiveMounts } from './support/live.ts'
 
 interface Served {
   readonly child: ChildProcess
@@ -147,6 +147,14 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`kura mount, writable${whyNoLiveM
     expect(readdirSync(reading.mountPoint)).toEqual(['user@host'])
     expect(existsSync(join(reading.mountPoint, 'backup'))).toBe(false)
     expect(await home.run('unmount', reading.mountPoint)).toMatchObject({ status: 0 })
+  })
+
+  test.runIf(isFuseNativeThere)('says that a driver which can only read has no backup/', async () => {
+    const served = await mount('--driver', 'fuse-native')
+    expect(served.said).toContain('the mount has no backup/')
+    expect(readdirSync(served.mountPoint)).toEqual(['user@host'])
+    expect(await home.run('unmount', served.mountPoint)).toMatchObject({ status: 0 })
+    expect(await served.ended).toBe(0)
   })
 
   test('a flush that fails loses nothing: unmount says so with status 3, the next mount flushes', async () => {
