@@ -79,8 +79,10 @@ describe.skipIf(whyNoServers !== undefined)(`s3 on real servers${whyNoServers ? 
 
   conformance('s3 on moto', async () => onMoto(await newBucket()), cannot)
   conformance('s3 on moto, with a prefix', async () => onMoto(await newBucket(), { prefix: 'deep/er/' }), cannot)
-  // s3rver drops the connection of a reader whose object is replaced.
-  conformance('s3 on s3rver', async () => retrying()(await onS3rver()), cannot)
+  conformance('s3 on s3rver', async () => retrying()(await onS3rver()), {
+    ...cannot,
+    'readers see one whole version while a blob is replaced': 's3rver writes over the file that it serves; moto does not',
+  })
 
   describe('TLS', () => {
     test('a certificate of nobody known is refused, and the message says so', async () => {
@@ -139,9 +141,11 @@ describe.skipIf(whyNoServers !== undefined)(`s3 on real servers${whyNoServers ? 
   })
 
   test('a list of more than one page is whole', async () => {
-    const storage = await onMoto(await newBucket())
-    const ids = Array.from({ length: 1103 }, (_, i) => `p${String(i).padStart(5, '0')}`)
-    for (let at = 0; at < ids.length; at += 50) await Promise.all(ids.slice(at, at + 50).map((id) => storage.put(id, [bytes('x')])))
+    const Bucket = await newBucket()
+    const storage = await onMoto(Bucket)
+    const ids = Array.from({ length: 1003 }, (_, i) => `p${String(i).padStart(5, '0')}`)
+    for (let at = 0; at < ids.length; at += 20)
+      await Promise.all(ids.slice(at, at + 20).map((Key) => admin.send(new PutObjectCommand({ Bucket, Key, Body: 'x' }))))
     expect(await listed(storage, 'p')).toEqual(ids)
     await storage.close()
   })
