@@ -45,7 +45,7 @@ beforeAll(async () => {
   const { out, err } = await ok('repo', 'create', 'filesystem', `--path=${join(home, 'repository')}`, ...flags)
   expect(out).toMatch(/^Retention:\n {2}Annual snapshots: +3 {3}\(defined for this target\)\n/)
   expect(err).toContain('block hash:          BLAKE2B-256-128\n')
-})
+}, 120_000)
 
 describe('a new repository', () => {
   test('has the global policy, a maintenance owner, the saved password and the state of the update check', async () => {
@@ -175,7 +175,7 @@ describe('snapshots', () => {
       `${docs}/left: left out\n  source: ann@pc:${docs}\n  reason: a rule ignores it\n  rule: left (policy for ${docs})\n`,
     )
     expect(left).toContain(`${docs}/sub/file: kept\n`)
-    expect(left).toContain('  compression: none ((global))\n')
+    expect(left).toContain('  compression: none, set by (global)\n')
     const json = JSON.parse((await ok('policy', 'test', join(docs, 'left'), '--json')).out) as object
     expect(json).toMatchObject({ kept: false, reason: 'rule', rule: { text: 'left', from: 'policy', place: docs } })
     expect((await kura(['policy', 'test', '/no/such/file'])).status).toBe(1)

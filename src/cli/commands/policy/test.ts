@@ -105,7 +105,7 @@ function printVerdict(c: CommandContext, path: string, source: string, verdict: 
     const place = rule.from === 'policy' ? `policy for ${rule.place}` : `file ${rule.place}`
     c.io.out(`  rule: ${rule.text} (${place})${isKept ? ', which brings it back' : ''}`)
   }
-  for (const { name, value, from } of settings) c.io.out(`  ${name}: ${value} (${from})`)
+  for (const { name, value, from } of settings) c.io.out(`  ${name}: ${value}, set by ${from}`)
 }
 
 function verdictJson(path: string, { host, user, path: root }: SourceInfo, verdict: PathVerdict, settings: readonly Setting[]): JsonValue {
