@@ -95,7 +95,7 @@ async function write(
     policyTreeFor(repository, source),
   ])
   if (!rebase && lowerId !== undefined) await requireLower(repository, lowerId, source)
-  const newest = previous[0]
+  const newest = previous.find((s) => !s.incomplete)
   const concurrentId = !rebase && newest && newest.id !== lowerId ? newest.id : undefined
   const lower = rebase ? newest : previous.find((s) => s.id === lowerId)
   const tree = await withActions(options, policyTree, signal, async () =>
@@ -105,7 +105,8 @@ async function write(
       rootName: posix.basename(source.path) || '/',
       policyTree,
       refilter:
-        lower !== undefined && (lower.rootEntry?.objectId !== point.root.lower || (await hasNewerPolicy(repository, lower.startNs))),
+        (lowerId !== undefined && lower === undefined) ||
+        (lower !== undefined && (lower.rootEntry?.objectId !== point.root.lower || (await hasNewerPolicy(repository, lower.startNs)))),
       keepRubbish: options.keepRubbish,
       newer: rebase && newest && newest.id !== lowerId ? (newest.rootEntry?.objectId as ObjectId) : undefined,
       check: () => signal?.throwIfAborted(),

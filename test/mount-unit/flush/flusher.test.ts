@@ -160,6 +160,10 @@ it('answers the control files and attributes', async () => {
   await control.sync('flush')
   expect(read('last-snapshot')).toBe(`${f.last?.result?.snapshot.id}\n`)
   expect(JSON.parse(read('status'))).toMatchObject({ state: 'clean', last: { files: 1, error: '' } })
+  const status = JSON.parse(read('status')) as { last: object }
+  expect(Object.keys(status).join()).toBe('state,dirty_files,dirty_bytes,spool_used,spool_limit,lower,job,last')
+  const written = expect.any(Number) as number
+  expect(status.last).toMatchObject({ bytes: 1, new_bytes: written, dropped: { xattrs: 0, special: 0, links: 0 } })
   expect(read('errors')).toBe('')
   expect(Buffer.from(control.getXattr(staging, 'user.kura.state') ?? []).toString()).toBe('clean')
   expect(() => control.setXattr(staging, 'user.other', Buffer.from('x'))).toThrow(FuseError)
