@@ -124,6 +124,18 @@ export class SnapshotOperations implements FuseOperations {
     return reply
   }
 
+  /** What `user.kura.NAME` says of a file or folder of a snapshot (spec 08, 4.7): object, hash, path in the snapshot, source. */
+  attributeOf(node: number, name: string): Uint8Array | undefined {
+    const { objectId } = this.tables.locate(node).table.target(this.tables.locate(node).row)
+    if (objectId === '') return undefined
+    if (name === 'object') return Buffer.from(objectId)
+    if (name === 'hash') return Buffer.from(objectId.replace(/^I*[DZ]?[g-z]?/, ''))
+    const { path, table, row } = this.tables.placeOf(node)
+    if (name === 'path') return Buffer.from(path, 'latin1')
+    const source = table instanceof LiveTable ? table.sourceOf(row) : undefined
+    return name === 'source' && source !== undefined ? Buffer.from(source) : undefined
+  }
+
   /** The object behind a file: what copy_file_range out of a snapshot shares. */
   objectOf(node: number): { readonly objectId: ObjectId; readonly sizeBytes: number } | undefined {
     const { table, row } = this.tables.locate(node)

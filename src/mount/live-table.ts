@@ -8,6 +8,8 @@ export interface LiveRow {
   readonly name: ByteName
   /** Equal keys = the same thing as before; a changed key makes a new node. */
   readonly key: string
+  /** `user@host:path` of a snapshot's root. */
+  readonly source?: string | undefined
   readonly target: RowTarget
   readonly mode: number
   readonly uid: number
@@ -109,6 +111,10 @@ export class LiveTable implements Table {
 
   target(row: number): RowTarget {
     return (this.all[row] as LiveRow).target
+  }
+
+  sourceOf(row: number): string | undefined {
+    return this.all[row]?.source
   }
 }
 

@@ -267,9 +267,15 @@ export class Router implements FuseOperations {
         if (value === undefined) throw absent
         return value
       })
-    const object = overlay === undefined ? this.snapshotObject(node) : overlay.staging.objectOf(node)
-    if (object === undefined || name !== `${ownAttribute}object`) throw absent
-    return Buffer.from(object.objectId, 'latin1')
+    const short = name.slice(ownAttribute.length)
+    const object = short === 'object' ? overlay?.staging.objectOf(node)?.objectId : undefined
+    const value = object !== undefined ? Buffer.from(object) : this.snapshotAttribute(node, short)
+    if (value === undefined) throw absent
+    return value
+  }
+
+  private snapshotAttribute(node: number, name: string): Uint8Array | undefined {
+    return wingOf(node) === -1 ? this.snapshots.attributeOf(node, name) : undefined
   }
 
   private snapshotObject(node: number): ReturnType<SnapshotOperations['objectOf']> {

@@ -4,7 +4,7 @@ import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import type { Snapshot } from '#snapshot/model/snapshot.ts'
 import { groupBySource, type SourceGroup } from '#snapshot/model/snapshots.ts'
 import type { SourceInfo } from '#snapshot/model/source.ts'
-import { sameSource } from '#snapshot/model/source-text.ts'
+import { formatSource, sameSource } from '#snapshot/model/source-text.ts'
 import { inodeOf } from './inode.ts'
 import { groupRow, type LiveRow, LiveTable, splitNs } from './live-table.ts'
 import { byteName, safeName, snapshotName, uniqueNames } from './names.ts'
@@ -72,7 +72,7 @@ export class SnapshotLevels {
     const byId = this.group(control, byIdName)
     this.apply(
       byId,
-      snapshots.map((s) => rootRow(s.id, s.id, s.rootEntry as DirectoryEntry)),
+      snapshots.map((s) => rootRow(s.id, s.id, s.rootEntry as DirectoryEntry, formatSource(s.source))),
       stale,
     )
     this.apply(control, [groupRow(byIdName, byId, newest(snapshots), this.owner)], stale)
@@ -132,18 +132,19 @@ export function generationRows(snapshots: readonly Snapshot[], owner: Owner): Li
     return snapshotName(s.startNs, s.incomplete)
   })
   const nameOf = new Map(ordered.map((id, i) => [id, byteName(unique[i] as string)]))
-  const rows = snapshots.map((s) => rootRow(nameOf.get(s.id) as string, s.id, s.rootEntry as DirectoryEntry))
+  const rows = snapshots.map((s) => rootRow(nameOf.get(s.id) as string, s.id, s.rootEntry as DirectoryEntry, formatSource(s.source)))
   const complete = snapshots.findLast((s) => !s.incomplete)
   if (complete !== undefined) rows.push(latestRow(nameOf.get(complete.id) as string, complete, owner))
   return rows
 }
 
 /** A snapshot's root under a name. `key` tells it from another one under the same name. */
-export function rootRow(name: ByteName, key: string, entry: DirectoryEntry): LiveRow {
+export function rootRow(name: ByteName, key: string, entry: DirectoryEntry, source?: string): LiveRow {
   const isDirectory = entry.type === 'd'
   return {
     name,
     key,
+    source,
     target: isDirectory
       ? { kind: 'directory', objectId: entry.objectId }
       : entry.type === 's'

@@ -1,5 +1,5 @@
 import { errno, FuseError } from '#fuse/errno.ts'
-import { rootNode } from '#fuse/operations.ts'
+import { type ByteName, rootNode } from '#fuse/operations.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import { withDeadline } from './deadline.ts'
@@ -59,6 +59,19 @@ export class Tables {
     const table = this.bySerial.get(node === rootNode ? 0 : serialOf(node))
     if (table === undefined) throw new FuseError(errno.ESTALE)
     return { table, row: rowOf(node) }
+  }
+
+  /** Where a node is below the snapshot's root, `/` between the names, and the row of that root. */
+  placeOf(node: number): { readonly path: ByteName; readonly table: Table; readonly row: number } {
+    let { table, row } = this.locate(node)
+    const names: ByteName[] = []
+    for (let loaded = this.loaded.get(table); loaded !== undefined; loaded = this.loaded.get(table)) {
+      const name = table.nameOf(row)
+      names.unshift(typeof name === 'string' ? name : Buffer.from(name).toString('latin1'))
+      row = Number(loaded.key.slice(loaded.key.indexOf('/') + 1))
+      table = loaded.parent
+    }
+    return { path: names.join('/'), table, row }
   }
 
   remember(table: Table, row: number): void {

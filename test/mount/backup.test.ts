@@ -92,6 +92,21 @@ END`
     expect(mount.events.find((e) => e.event === 'control')?.message).toBe('flush: now\n')
   })
 
+  test('files and folders of a snapshot say what they are', async () => {
+    const mount = await mounted('names')
+    const script = `python3 - <<'END'
+import os
+base = 'user@host/src_tree/latest/'
+for path in ('sub/b.txt', 'sub', '.'):
+  print(*[os.getxattr(base + path, 'user.kura.' + n).decode() for n in ('source', 'path')])
+  print(os.getxattr(base + path, 'user.kura.object').decode().endswith(os.getxattr(base + path, 'user.kura.hash').decode()))
+print(os.listxattr(base + 'sub/b.txt'))
+END`
+    expect(await shell(script, mount.mountPoint)).toBe(
+      'user@host:/src/tree sub/b.txt\nTrue\nuser@host:/src/tree sub\nTrue\nuser@host:/src/tree \nTrue\n[]\n',
+    )
+  })
+
   test('several sources are folders of backup/', async () => {
     const mount = await mounted('several', { sources: ['user@host:/src/tree', 'user@host:/other'] })
     expect((await readdir(join(mount.mountPoint, 'backup'))).sort()).toEqual(['other', 'tree'])
