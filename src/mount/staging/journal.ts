@@ -120,7 +120,11 @@ export class Journal {
     if (this.syncing === undefined) this.synced = this.end
   }
 
-  /** Waits until no sync runs; between that and what the caller does next nothing else can run. */
+  get isSyncing(): boolean {
+    return this.syncing !== undefined
+  }
+
+  /** Waits until no sync runs. Another may have begun when the caller goes on: `isSyncing` says so. */
   async settled(): Promise<void> {
     while (this.syncing !== undefined) await this.syncing.catch(() => undefined)
   }

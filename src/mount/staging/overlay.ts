@@ -39,6 +39,7 @@ export class Overlay implements Staging {
   private readonly contents: StagingContents
   private readonly points: FlushPoints
   private scannedBytes = 0
+  private isEnded = false
   private openWriters = 0
   private lastFlushId: string
   private firstChangeMs: number | undefined
@@ -302,6 +303,7 @@ export class Overlay implements Staging {
   }
 
   private async syncJournal(): Promise<void> {
+    if (this.isEnded) return
     if (this.parts.journal.mustBeRewritten) return this.checkpoint()
     const remove = this.contents.removable()
     await this.parts.journal.sync()
@@ -329,7 +331,8 @@ export class Overlay implements Staging {
   /** The whole table as a new journal; what only the old one needed leaves the disk. */
   private async checkpoint(): Promise<void> {
     const { tree, journal, header, options } = this.parts
-    await journal.settled()
+    while (journal.isSyncing) await journal.settled()
+    if (this.isEnded) return
     const remove = this.contents.removable()
     const nextNode = tree.nextNode - options.firstNode
     journal.checkpoint({ ...header, lower: this.lower, lastFlushId: this.lastFlushId, nextNode }, tableRecords(tree))
@@ -350,12 +353,14 @@ export class Overlay implements Staging {
     try {
       await this.syncAll()
     } finally {
-      await this.parts.journal.settled()
+      while (this.parts.journal.isSyncing) await this.parts.journal.settled()
       this.end()
     }
   }
 
   private end(): void {
+    if (this.isEnded) return
+    this.isEnded = true
     this.parts.journal.close()
     this.parts.spool.close()
     this.parts.release()
