@@ -58,7 +58,9 @@ class SegmentedLog implements LogFile {
 
   write(level: LogLevel, message: string): void {
     if (this.#broken || logLevels.indexOf(level) < this.#least) return
-    const line = Buffer.from(`${this.#format(level, message)}\n`)
+    // What the terminal shows as several lines is several records here.
+    const texts = message.split('\n').filter((text) => text !== '')
+    const line = Buffer.from(texts.map((text) => `${this.#format(level, text)}\n`).join(''))
     try {
       if (this.#bytes > 0 && this.#bytes + line.length > this.settings['max-log-file-segment-size']) this.#next()
       this.#descriptor ??= this.#open()
