@@ -1,6 +1,7 @@
 import {
   existsSync,
   lstatSync,
+  lutimesSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -47,7 +48,10 @@ async function sample(): Promise<DirectoryEntry> {
   writeFileSync(join(source, 'sub/deep/leaf'), 'leaf')
   writeFileSync(join(source, 'sub/file'), 'file')
   symlinkSync('small', join(source, 'link'))
-  for (const path of ['sub/deep', 'sub', '']) utimesSync(join(source, path), 1_000_000, 1_000_000)
+  // Whole seconds: without the addon times are not restored to the nanosecond.
+  lutimesSync(join(source, 'link'), 1_000_000, 1_000_000)
+  for (const path of ['small', 'large', 'sub/deep/leaf', 'sub/file', 'sub/deep', 'sub', ''])
+    utimesSync(join(source, path), 1_000_000, 1_000_000)
   return snapshotOf(source)
 }
 
