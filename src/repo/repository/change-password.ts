@@ -1,5 +1,6 @@
 import { UsageError } from '#base/errors.ts'
 import { derivePasswordKey } from '#repo/crypto/keys.ts'
+import { WrongPasswordError } from '#repo/format/errors.ts'
 import { parseFormatBlob } from '#repo/format/format-blob.ts'
 import type { KeyDerivation } from './format-watch.ts'
 import type { DirectRepository } from './repository.ts'
@@ -22,4 +23,8 @@ export async function changePassword(
     )
   const { keyAlgorithm, uniqueId } = parseFormatBlob(repository.formatBlob)
   await rewriteFormat(repository, format, retention, await deriveKey(keyAlgorithm, newPassword, uniqueId))
+  // A copy in the cache folder would go on letting the old password in. What is read again then does not open with the old key.
+  await repository.forgetFormat().catch((error: unknown) => {
+    if (!(error instanceof WrongPasswordError)) throw error
+  })
 }

@@ -4,8 +4,8 @@ import { formatBlobId, parseFormatBlob, sealFormatBlob } from '#repo/format/form
 import type { BlobRetention, RepositoryFormat } from '#repo/format/repository-format.ts'
 import type { DirectRepository } from './repository.ts'
 
-/** Writes both central blobs anew, retention first, and drops every copy of them. Other clients notice within 15 minutes. `formatKey`: of
- *  another password than the one in force. Throws the storage's errors. Source: spec 01, 1.10. */
+/** Writes both central blobs anew, retention first. The caller drops the copies of them (forgetFormat); other clients notice within 15
+ *  minutes. `formatKey`: of another password than the one in force. Throws the storage's errors. Source: spec 01, 1.10. */
 export async function rewriteFormat(
   repository: DirectRepository,
   format: RepositoryFormat,

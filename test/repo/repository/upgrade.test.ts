@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { UsageError } from '#base/errors.ts'
 import { memoryStorage, type StoredBlob } from '#repo/blob/memory.ts'
 import { UpgradeInProgressError, WrongPasswordError } from '#repo/format/errors.ts'
+import { defaultCaching } from '#repo/repository/caching-options.ts'
 import { changePassword } from '#repo/repository/change-password.ts'
 import { createRepository } from '#repo/repository/create.ts'
 import { type DirectOptions, openRepositoryDirectly } from '#repo/repository/open.ts'
@@ -16,6 +17,7 @@ import {
   upgradeWithoutLock,
 } from '#repo/repository/upgrade.ts'
 import { fastKey } from '../../support/fast-key.ts'
+import { scratchFolders } from '../../support/scratch.ts'
 
 const password = 'test-password'
 const lock = {
@@ -26,6 +28,7 @@ const lock = {
   message: 'moving on',
   maxPermittedClockDriftNs: 1_000_000_000n,
 }
+const scratch = scratchFolders()
 let blobs: Map<string, StoredBlob>
 
 const open = (options: DirectOptions & { password?: string } = {}): Promise<DirectRepository> =>
@@ -125,6 +128,14 @@ describe('changePassword', () => {
     await within(open(), (r) => changePassword(r, ' new ', fastKey))
     await expect(open()).rejects.toThrow(WrongPasswordError)
     await within(open({ password: ' new ' }), async (r) => expect((await r.contents.get(id)).toString()).toBe('kept'))
+  })
+
+  test('leaves no copy in the cache folder that would let the old password in', async () => {
+    await make(3)
+    const caching = { ...defaultCaching, cacheDirectory: scratch() }
+    await within(open({ caching }), (r) => changePassword(r, 'new', fastKey))
+    await expect(open({ caching })).rejects.toThrow(WrongPasswordError)
+    await within(open({ caching, password: 'new' }), async (r) => expect(r.format.version).toBe(3))
   })
 
   test('is refused for an empty password, and where the format ties keys to the password', async () => {
