@@ -113,19 +113,10 @@ static napi_value checksum(napi_env env, napi_callback_info info) {
 
 bool register_galois(napi_env env, napi_value exports) {
   make_tables();
-  const char *cpu = "portable";
 #ifdef HAVE_X86
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("sse4.2")) {
-    crc32c = crc32c_sse42;
-    cpu = "sse4.2";
-  }
-  if (__builtin_cpu_supports("avx2")) {
-    add_scaled = add_scaled_avx2;
-    cpu = "avx2";
-  }
+  if (__builtin_cpu_supports("sse4.2")) crc32c = crc32c_sse42;
+  if (__builtin_cpu_supports("avx2")) add_scaled = add_scaled_avx2;
 #endif
-  napi_value name;
-  return napi_create_string_utf8(env, cpu, NAPI_AUTO_LENGTH, &name) == napi_ok && napi_set_named_property(env, exports, "cpu", name) == napi_ok &&
-         export_function(env, exports, "galoisMultiply", multiply) && export_function(env, exports, "crc32c", checksum);
+  return export_function(env, exports, "galoisMultiply", multiply) && export_function(env, exports, "crc32c", checksum);
 }

@@ -1,5 +1,11 @@
+/** Number of this interface, the same as in native/addon.c. It goes up by one whenever something that both have comes to mean something
+ *  else; a new member needs no new number. */
+export const addonVersion = 2
+
 /** Functions of the C addon (native/). Each has a TypeScript twin at its caller; the addon checks its arguments again. */
 export interface NativeAddon {
+  /** addonVersion, as the addon was built. */
+  readonly version: number
   /** Code path that the CPU allows: 'portable', 'avx2' or 'avx512'. */
   readonly cpu: string
   /** All paths that it allows, the slowest first. */
@@ -68,4 +74,33 @@ export interface NativeAddon {
   /** mount(2) / umount2(2); throw errors with a `code` (`EPERM` …). */
   mount(source: string, target: string, type: string, flags: number, data: string): void
   unmount(target: string, flags: number): void
+}
+
+/** What each member is, so that an addon without one of them is not used. */
+export const nativeMembers: Readonly<Record<keyof NativeAddon, 'function' | 'number' | 'string' | 'object' | 'optional'>> = {
+  version: 'number',
+  cpu: 'string',
+  cpus: 'object',
+  useCpu: 'function',
+  digestMany: 'function',
+  digestRanges: 'function',
+  digest: 'function',
+  digests: 'object',
+  findCut: 'function',
+  crc32c: 'function',
+  galoisMultiply: 'function',
+  sealMany: 'function',
+  sealRanges: 'function',
+  open: 'function',
+  openFile: 'function',
+  zstd: 'optional',
+  xattrNames: 'function',
+  scanDirectory: 'function',
+  readFiles: 'function',
+  setTimes: 'function',
+  receiveDescriptor: 'function',
+  socketPair: 'function',
+  readDevice: 'function',
+  mount: 'function',
+  unmount: 'function',
 }
