@@ -25,6 +25,7 @@ export function followingLimits(
 class FollowingStorage extends ForwardingStorage {
   readonly #timer: NodeJS.Timeout
   #seen = ''
+  #looking: Promise<void> | undefined
 
   constructor(
     inner: BlobStorage,
@@ -34,13 +35,21 @@ class FollowingStorage extends ForwardingStorage {
     everyMs: number,
   ) {
     super(inner)
-    this.#timer = setInterval(() => this.look().catch(() => undefined), everyMs)
+    this.#timer = setInterval(() => {
+      this.#looking ??= this.look()
+        .catch(() => undefined)
+        .finally(() => {
+          this.#looking = undefined
+        })
+    }, everyMs)
     this.#timer.unref()
   }
 
-  override close(): Promise<void> {
+  /** A look that is under way when the storage is closed ends first: after it nothing changes any more. */
+  override async close(): Promise<void> {
     clearInterval(this.#timer)
-    return super.close()
+    await this.#looking
+    await super.close()
   }
 
   private async look(): Promise<void> {
