@@ -2,9 +2,10 @@ import { KuraError, messageOf } from '#base/errors.ts'
 import type { Repository } from '#repo/repository/repository.ts'
 import type { SourceInfo } from '#snapshot/model/source.ts'
 import type { Staging } from '../staging/staging.ts'
+import { PreUploader } from './pre-upload.ts'
 import { type FlushOptions, type FlushResult, flushToSnapshot, LowerMissingError, requireLower } from './snapshot.ts'
 
-export interface FlusherOptions extends Omit<FlushOptions, 'lowerId' | 'source' | 'rebase'> {
+export interface FlusherOptions extends Omit<FlushOptions, 'lowerId' | 'source' | 'rebase' | 'uploaded'> {
   readonly source: SourceInfo
   /** Without a change for this long, and nothing open for writing: flush. */
   readonly flushAfterMs: number
@@ -46,8 +47,10 @@ interface Job {
 const firstRetryMs = 60_000
 const longestRetryMs = 3_600_000
 const keptErrors = 100
-/** Share of the spool above which it is flushed without waiting (spec 08, 4.9), and how often that is looked at. */
+/** Shares of the spool above which contents are uploaded ahead (spec 08, 4.9), and above which it is flushed without waiting, since only a
+ *  flush makes room; how often that is looked at. */
 const highMark = 0.7
+const flushMark = 0.8
 const lookEveryMs = 500
 
 /** Flushes one overlay when its time has come, one job at a time, and tries again what failed. Writers are never held up.
@@ -55,6 +58,7 @@ const lookEveryMs = 500
 export class Flusher {
   readonly errors: FlushError[] = []
   last: FinishedJob | undefined
+  readonly ahead: PreUploader
   #job: Job | undefined
   #next: Promise<FinishedJob> | undefined
   #timer: NodeJS.Timeout | undefined
@@ -68,6 +72,7 @@ export class Flusher {
     readonly staging: Staging,
     readonly options: FlusherOptions,
   ) {
+    this.ahead = new PreUploader(repository, staging, options)
     staging.onChange = () => this.#changed()
     this.#schedule()
     void this.#checkLower()
@@ -111,6 +116,7 @@ export class Flusher {
     this.#stopped = true
     clearTimeout(this.#timer)
     this.staging.onChange = undefined
+    await this.ahead.stop()
     await (this.#next ?? this.#job?.done)
   }
 
@@ -130,11 +136,12 @@ export class Flusher {
 
   async #run(job: Job): Promise<FlushResult> {
     await this.#quiet()
+    await this.ahead.stop()
     const { lower } = this.staging
     return flushToSnapshot(
       this.repository,
       this.staging.freeze(),
-      { ...this.options, lowerId: lower?.snapshotId },
+      { ...this.options, lowerId: lower?.snapshotId, uploaded: this.ahead.uploaded },
       {
         phase: (phase) => {
           job.phase = phase
@@ -154,6 +161,7 @@ export class Flusher {
 
   #finish(finished: FinishedJob): FinishedJob {
     this.#job = undefined
+    if (!this.#stopped) this.ahead.go()
     this.last = finished
     if (finished.error === undefined) this.#failures = 0
     else {
@@ -177,8 +185,8 @@ export class Flusher {
     if (nowMs - this.#lookedMs > lookEveryMs) {
       this.#lookedMs = nowMs
       const { spoolUsedBytes, spoolLimitBytes } = this.staging.usage()
-      // Only a flush makes room: what is in a snapshot leaves the spool.
-      if (spoolUsedBytes > highMark * spoolLimitBytes && !this.#job && this.#failures === 0) void this.flush()
+      if (spoolUsedBytes > flushMark * spoolLimitBytes && !this.#job && this.#failures === 0) void this.flush()
+      else if (spoolUsedBytes > highMark * spoolLimitBytes && !this.#job) this.ahead.wake()
     }
     this.#schedule()
   }

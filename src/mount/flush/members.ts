@@ -1,5 +1,8 @@
+import type { ByteName } from '#fuse/operations.ts'
 import type { ObjectId } from '#repo/object/object.ts'
+import type { Repository } from '#repo/repository/repository.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
+import { readStoredDirectory } from '#snapshot/tree/repository-tree.ts'
 import type { FrozenNode } from '../staging/staging.ts'
 
 export type FrozenFile = FrozenNode & { readonly kind: 'file' }
@@ -29,4 +32,30 @@ export async function readFully(node: FrozenFile, offset: number, size: number):
     at += piece.length
   }
   return all
+}
+
+export const textOf = (name: ByteName): string => Buffer.from(name, 'latin1').toString()
+
+/** All names of a directory as they are now. `isNewer`: `lower` is of a newer tree than the one that the changes were made on. */
+export async function membersOf(
+  repository: Repository,
+  node: FrozenDirectory | undefined,
+  lower: ObjectId | undefined,
+  isNewer: boolean,
+): Promise<Member[]> {
+  const changes = new Map(node ? [...node.changes()].map(([name, to]) => [textOf(name), to] as const) : [])
+  const stored = lower === undefined ? [] : (await readStoredDirectory(repository, lower)).entries
+  const members: Member[] = stored.filter((e) => !changes.has(e.name)).map((e) => ({ name: e.name, stored: e }))
+  const folders = new Map(stored.filter((e) => e.type === 'd').map((e) => [e.name, e]))
+  for (const [name, to] of changes) {
+    if (to === undefined) continue
+    if (!('kind' in to)) {
+      members.push({ name, stored: { ...to, name } })
+      continue
+    }
+    const old = to.kind === 'directory' ? folders.get(name) : undefined
+    const differs = old !== undefined && to.kind === 'directory' && old.objectId !== to.lower
+    members.push({ name, node: to, ...(isNewer && old && { newer: old.objectId as ObjectId }), ...(differs && { refilter: true }) })
+  }
+  return members
 }

@@ -11,6 +11,7 @@ import type { PolicyTree } from '#snapshot/policy/policy.ts'
 import { policyTreeFor } from '#snapshot/policy/store.ts'
 import { type ActionSettings, withHooks } from '#snapshot/upload/hooks.ts'
 import type { FlushPoint } from '../staging/staging.ts'
+import type { PreUploaded } from './pre-uploaded.ts'
 import { type WrittenTree, writeTree } from './tree-writer.ts'
 
 export interface FlushOptions {
@@ -28,6 +29,8 @@ export interface FlushOptions {
   readonly rebase?: boolean
   /** What the actions of the policies need; without it none is run. */
   readonly actions?: ActionSettings | undefined
+  /** Contents that were stored before the flush. */
+  readonly uploaded?: PreUploaded | undefined
   /** Told what a person should know and is no error. */
   readonly note?: (line: string) => void
 }
@@ -109,6 +112,8 @@ async function write(
         (lower !== undefined && (lower.rootEntry?.objectId !== point.root.lower || (await hasNewerPolicy(repository, lower.startNs)))),
       keepRubbish: options.keepRubbish,
       newer: rebase && newest && newest.id !== lowerId ? (newest.rootEntry?.objectId as ObjectId) : undefined,
+      uploaded: options.uploaded,
+      around: (relative, policy, work) => aroundFolder(options, signal, relative, policy, work),
       check: () => signal?.throwIfAborted(),
       ...(progress.file ? { onFile: progress.file } : {}),
     }),
@@ -149,19 +154,41 @@ export async function requireLower(repository: Repository, lowerId: string, sour
   )
 }
 
+const hookContext = ({ actions, note }: FlushOptions, signal: AbortSignal | undefined) => ({
+  request: actions ? { actions } : {},
+  observer: note ? { note } : {},
+  stop: { signal },
+})
+
+const nameOf = (path: string) => ({ name: posix.basename(path), rawName: Buffer.from(posix.basename(path)) })
+
 /** The actions of the root run around the flush as they do around an upload; there is no other place to read from, though. */
 async function withActions(
-  { source, actions, note }: FlushOptions,
+  options: FlushOptions,
   policyTree: PolicyTree,
   signal: AbortSignal | undefined,
   work: () => Promise<WrittenTree>,
 ): Promise<WrittenTree> {
   const { beforeSnapshotRoot, afterSnapshotRoot, beforeFolder, afterFolder } = policyTree.effective.actions
-  const context = { request: actions ? { actions } : {}, observer: note ? { note } : {}, stop: { signal } }
-  const name = { name: posix.basename(source.path), rawName: Buffer.from(posix.basename(source.path)) }
-  const root = { kind: 'snapshot-root', before: beforeSnapshotRoot, after: afterSnapshotRoot, path: source.path } as const
-  const folder = { kind: 'folder', before: beforeFolder, after: afterFolder, path: source.path } as const
-  return withHooks(context, root, name, () => withHooks(context, folder, name, work))
+  const { path } = options.source
+  const context = hookContext(options, signal)
+  const root = { kind: 'snapshot-root', before: beforeSnapshotRoot, after: afterSnapshotRoot, path } as const
+  const folder = { kind: 'folder', before: beforeFolder, after: afterFolder, path } as const
+  return withHooks(context, root, nameOf(path), () => withHooks(context, folder, nameOf(path), work))
+}
+
+/** The same for a changed folder below the root that a policy is defined on. What is unchanged is not visited. */
+async function aroundFolder<T>(
+  options: FlushOptions,
+  signal: AbortSignal | undefined,
+  relative: string,
+  policy: PolicyTree,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { beforeFolder: before, afterFolder: after } = policy.isDefined ? policy.effective.actions : {}
+  if (!before && !after) return work()
+  const path = posix.join(options.source.path, relative)
+  return withHooks(hookContext(options, signal), { kind: 'folder', before, after, path }, nameOf(path), work)
 }
 
 const writtenBytes = (repository: Repository): number => (isDirect(repository) ? repository.contents.counters.writtenBytes : 0)

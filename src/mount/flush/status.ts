@@ -8,6 +8,8 @@ export interface OverlayStatus {
   readonly dirty_bytes: number
   readonly spool_used: number
   readonly spool_limit: number
+  /** Uploaded ahead of flushes since the mount began. */
+  readonly pre_uploaded: { readonly files: number; readonly bytes: number }
   readonly lower: string
   readonly job: {
     readonly id: number
@@ -46,6 +48,7 @@ export function statusOf(flusher: Flusher): OverlayStatus {
     dirty_bytes: usage.dirtyBytes,
     spool_used: usage.spoolUsedBytes,
     spool_limit: usage.spoolLimitBytes,
+    pre_uploaded: { files: flusher.ahead.files, bytes: flusher.ahead.bytes },
     lower: staging.lower?.snapshotId ?? '',
     job: job ? { id: job.id, phase: job.phase, done: job.files, total: usage.dirtyFiles, bytes: job.bytes } : null,
     last: last ? lastStatusOf(last) : null,

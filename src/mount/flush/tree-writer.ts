@@ -1,10 +1,9 @@
-import { Limiter, mapLimited } from '#base/limit.ts'
-import type { ByteName } from '#fuse/operations.ts'
+import { mapLimited } from '#base/limit.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import type { Repository } from '#repo/repository/repository.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import { encodeDirectory } from '#snapshot/model/directory-json.ts'
-import { compressorFor, metadataCompressorOf } from '#snapshot/policy/compressor-choice.ts'
+import { metadataCompressorOf } from '#snapshot/policy/compressor-choice.ts'
 import type { PolicyTree } from '#snapshot/policy/policy.ts'
 import { type IgnoreContext, outermostContext, whyHidden } from '#snapshot/tree/ignore-rules.ts'
 import { readStoredDirectory } from '#snapshot/tree/repository-tree.ts'
@@ -13,8 +12,10 @@ import { directoryObjectOptions, symlinkObjectOptions } from '#snapshot/upload/e
 import { ObjectBatcher } from '#snapshot/upload/object-batch.ts'
 import { SummaryBuilder } from '#snapshot/upload/summary.ts'
 import type { StagedNode } from '../staging/staging.ts'
+import { FileContents } from './file-contents.ts'
 import { enterFrozenDirectory, hasRules } from './frozen-rules.ts'
-import { type FrozenDirectory, type FrozenFile, type Member, readFully } from './members.ts'
+import { type FrozenDirectory, type FrozenFile, type Member, membersOf, textOf } from './members.ts'
+import type { PreUploaded } from './pre-uploaded.ts'
 import { isRubbish } from './rubbish.ts'
 
 export interface TreeRequest {
@@ -28,6 +29,10 @@ export interface TreeRequest {
   readonly keepRubbish: boolean
   /** Root of a newer tree onto which the changes are put (`--rebase`); what was changed here wins over what was changed there. */
   readonly newer?: ObjectId | undefined
+  /** Contents that were stored before the flush. */
+  readonly uploaded?: PreUploaded | undefined
+  /** Runs `work` between the actions of a changed folder below the root. */
+  readonly around?: ((relative: string, policy: PolicyTree, work: () => Promise<DirectoryEntry>) => Promise<DirectoryEntry>) | undefined
   /** Throws to stop. */
   readonly check: () => void
   readonly onFile?: (path: string, sizeBytes: number) => void
@@ -55,7 +60,6 @@ interface Place {
   readonly onLoss: () => void
 }
 
-const smallFileBytes = 1 << 20
 const membersInFlight = 128
 
 /** Writes the objects of a frozen tree that are not there yet: changed files and the directories above them. What lies unchanged below
@@ -64,18 +68,19 @@ export const writeTree = (request: TreeRequest): Promise<WrittenTree> => new Tre
 
 class TreeWriter {
   readonly #batcher: ObjectBatcher
+  readonly #contents: FileContents
   readonly #objects = new Map<StagedNode, DirectoryEntry>()
   readonly #counters = newCounters()
   readonly #files = new Map<StagedNode, Promise<{ objectId: ObjectId; sizeBytes: number }>>()
-  readonly #large = new Limiter(4)
-  readonly #small = new Limiter(64)
   readonly #standing = new Set<StagedNode>()
   readonly #written: string[] = []
   #special = 0
   #links = 0
 
   constructor(readonly request: TreeRequest) {
-    this.#batcher = new ObjectBatcher(request.repository.objects)
+    const { repository, check } = request
+    this.#batcher = new ObjectBatcher(repository.objects)
+    this.#contents = new FileContents(repository.objects, this.#batcher, check)
   }
 
   async run(): Promise<WrittenTree> {
@@ -103,7 +108,14 @@ class TreeWriter {
       const { summary } = await readStoredDirectory(repository, lower)
       if (summary) return this.#taken({ ...attributesOf(member), objectId: lower, summary }, node.node)
     }
-    const members = await this.#members(node, lower, member.newer !== undefined)
+    const write = (): Promise<DirectoryEntry> => this.#writeDirectory(member, place, lower, onLoss)
+    return node && place.relative !== '' && this.request.around ? this.request.around(place.relative, place.policy, write) : write()
+  }
+
+  async #writeDirectory(member: Member, place: Place, lower: ObjectId | undefined, onLoss: () => void): Promise<DirectoryEntry> {
+    const { repository } = this.request
+    const node = member.node as FrozenDirectory | undefined
+    const members = await membersOf(repository, node, lower, member.newer !== undefined)
     const rules = await enterFrozenDirectory(repository, place, members, () => {
       this.#counters.excludedDirectoryCount++
     })
@@ -125,25 +137,6 @@ class TreeWriter {
     if (node) this.#objects.set(node.node, entry)
     this.#counters.directoryCount++
     return entry
-  }
-
-  /** All names of a directory as they are now. `isNewer`: `lower` is of a newer tree than the one that the changes were made on. */
-  async #members(node: FrozenDirectory | undefined, lower: ObjectId | undefined, isNewer: boolean): Promise<Member[]> {
-    const changes = new Map(node ? [...node.changes()].map(([name, to]) => [textOf(name), to] as const) : [])
-    const stored = lower === undefined ? [] : (await readStoredDirectory(this.request.repository, lower)).entries
-    const members: Member[] = stored.filter((e) => !changes.has(e.name)).map((e) => ({ name: e.name, stored: e }))
-    const folders = new Map(stored.filter((e) => e.type === 'd').map((e) => [e.name, e]))
-    for (const [name, to] of changes) {
-      if (to === undefined) continue
-      if (!('kind' in to)) {
-        members.push({ name, stored: { ...to, name } })
-        continue
-      }
-      const old = to.kind === 'directory' ? folders.get(name) : undefined
-      const differs = old !== undefined && to.kind === 'directory' && old.objectId !== to.lower
-      members.push({ name, node: to, ...(isNewer && old && { newer: old.objectId as ObjectId }), ...(differs && { refilter: true }) })
-    }
-    return members
   }
 
   async #member(member: Member, above: Place): Promise<DirectoryEntry | undefined> {
@@ -196,37 +189,11 @@ class TreeWriter {
 
   async #store(name: string, node: FrozenFile, place: Place): Promise<{ objectId: ObjectId; sizeBytes: number }> {
     const { sizeBytes } = node
-    const { effective } = place.policy
-    const options = {
-      prefix: '',
-      compressor: compressorFor(effective.compression, name, sizeBytes),
-      metadataCompressor: metadataCompressorOf(effective),
-      splitter: effective.splitter.algorithm ?? '',
-    }
-    const partBytes = effective.upload.parallelUploadAboveSize ?? 0
-    const stored = node.extents.flatMap((e) =>
-      e.source === 'lower' && e.objectId !== undefined
-        ? [{ offset: e.offset, length: e.length, objectId: e.objectId, storedOffset: e.lowerOffset ?? 0 }]
-        : [],
-    )
-    const isSmall = sizeBytes < smallFileBytes && stored.length === 0 && !(partBytes > 0 && sizeBytes > partBytes)
     this.#counters.nonCachedFileCount++
     this.#counters.fileCount++
     this.#counters.totalBytes += sizeBytes
-    const objectId = isSmall
-      ? await this.#small.run(async () => {
-          this.request.check()
-          return this.#batcher.add(await readFully(node, 0, sizeBytes), options)
-        })
-      : await this.#large.run(async () => {
-          const read = async (into: Uint8Array, offset: number) => {
-            this.request.check()
-            const bytes = await node.read(offset, into.length)
-            into.set(bytes)
-            return bytes.length
-          }
-          return (await this.request.repository.objects.compose({ sizeBytes, stored, partBytes, options, read })).objectId
-        })
+    const { effective } = place.policy
+    const objectId = (await this.request.uploaded?.find(node, name, effective)) ?? (await this.#contents.store(node, name, effective))
     this.request.onFile?.(place.relative, sizeBytes)
     return { objectId, sizeBytes }
   }
@@ -256,8 +223,6 @@ class TreeWriter {
     }
   }
 }
-
-const textOf = (name: ByteName): string => Buffer.from(name, 'latin1').toString()
 
 const types = { directory: 'd', file: 'f', link: 's', special: '' } as const
 

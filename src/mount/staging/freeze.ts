@@ -110,6 +110,8 @@ export class FrozenTree {
       },
       lower: state.base === '' ? undefined : state.base,
       isBeingWritten: state.writers > 0,
+      contentKey: state.ranges,
+      changedNs: BigInt(state.facts.changedSeconds) * 1_000_000_000n + BigInt(state.facts.changedNs),
       read: (offset, size) => readContent({ id, sizeBytes, extents }, offset, size, this.spool, this.lower),
     }
   }

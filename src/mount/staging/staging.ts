@@ -146,6 +146,10 @@ export type FrozenNode =
       readonly lower: ObjectId | undefined
       /** Open for writing at the moment of the flush point. */
       readonly isBeingWritten: boolean
+      /** Stands for the bytes: another one as soon as they are changed. Undefined when there are none of its own. */
+      readonly contentKey: object | undefined
+      /** When anything of the file was changed last, by our clock. */
+      readonly changedNs: bigint
       /** Bytes of that moment, also when writers have gone on. */
       read(offset: number, size: number): Reply<Uint8Array>
     }

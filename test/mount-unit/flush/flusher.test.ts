@@ -99,7 +99,7 @@ it('flushes without waiting when the spool is nearly full', async () => {
     done = resolve
   })
   const f = flusher({ onDone: () => done?.() })
-  usage.spoolUsedBytes = 71
+  usage.spoolUsedBytes = 81
   changed()
   await finished
   expect(points).toHaveLength(1)
@@ -161,7 +161,7 @@ it('answers the control files and attributes', async () => {
   expect(read('last-snapshot')).toBe(`${f.last?.result?.snapshot.id}\n`)
   expect(JSON.parse(read('status'))).toMatchObject({ state: 'clean', last: { files: 1, error: '' } })
   const status = JSON.parse(read('status')) as { last: object }
-  expect(Object.keys(status).join()).toBe('state,dirty_files,dirty_bytes,spool_used,spool_limit,lower,job,last')
+  expect(Object.keys(status).join()).toBe('state,dirty_files,dirty_bytes,spool_used,spool_limit,pre_uploaded,lower,job,last')
   const written = expect.any(Number) as number
   expect(status.last).toMatchObject({ bytes: 1, new_bytes: written, dropped: { xattrs: 0, special: 0, links: 0 } })
   expect(read('errors')).toBe('')

@@ -74,6 +74,8 @@ export class LocalPoint implements FlushPoint {
       extents: bytes.length > 0 ? [{ offset: 0, length: bytes.length, source: 'spool' }] : [],
       lower: undefined,
       isBeingWritten: false,
+      contentKey: bytes,
+      changedNs: 0n,
       read: (offset, size) => {
         if (offset === 0) this.reads.push(path)
         return bytes.subarray(offset, offset + size)

@@ -361,3 +361,25 @@ it('runs the actions of the policy around a flush, when they are enabled', async
   await flush({ actions: { isEnabled: true, version: 'v0', environment: process.env } })
   expect(readFileSync(marker, 'utf8')).toBe(`before ${local}\nafter ${local}\n`)
 })
+
+it('runs the folder actions of changed sub-folders with a policy, and of no others', async () => {
+  const marker = join(folder, 'marker')
+  const action = (word: string) => ({ path: '/bin/sh', args: ['-c', `echo ${word} $KOPIA_SOURCE_PATH >> ${marker}`], mode: 'essential' })
+  const actions = { beforeFolder: action('before'), afterFolder: action('after') }
+  for (const below of ['docs', 'same']) await setPolicy(repository, { ...source(), path: join(local, below) }, { ...emptyPolicy, actions })
+  await repository.flush()
+  staging = await openOverlay(repository, spool, local, await create())
+  await put(staging, 'docs/deep/new', 'a')
+  await flush({ actions: { isEnabled: true, version: 'v0', environment: process.env } })
+  expect(readFileSync(marker, 'utf8')).toBe(`before ${join(local, 'docs')}\nafter ${join(local, 'docs')}\n`)
+})
+
+it('fails, and loses nothing, when an essential action before a sub-folder fails', async () => {
+  const actions = { beforeFolder: { path: '/bin/false', args: [], mode: 'essential' } }
+  await setPolicy(repository, { ...source(), path: join(local, 'docs') }, { ...emptyPolicy, actions })
+  await repository.flush()
+  staging = await openOverlay(repository, spool, local, await create())
+  await put(staging, 'docs/new', 'a')
+  await expect(flush({ actions: { isEnabled: true, version: 'v0', environment: process.env } })).rejects.toThrow(/before-folder/)
+  expect(await contentAt(staging, 'docs/new')).toBe('a')
+})
