@@ -28,6 +28,7 @@ export default defineConfig({
       folder('mount', 120_000, { fileParallelism: false }),
       folder('crash', 900_000, { fileParallelism: false }),
       folder('e2e', 120_000),
+      folder('sanitize', 600_000),
       {
         test: {
           name: 'servers',

@@ -152,15 +152,17 @@ static bool look_up(void *library, void *slot, const char *name) {
   return symbol != NULL;
 }
 
-bool register_zstd(napi_env env, napi_value exports) {
+static bool load_library(void) {
   void *library = dlopen("libzstd.so.1", RTLD_NOW | RTLD_LOCAL);
-  if (!library) return true;
-  bool found = look_up(library, &zstd.bound, "ZSTD_compressBound") & look_up(library, &zstd.is_error, "ZSTD_isError") &
-               look_up(library, &zstd.new_compressor, "ZSTD_createCCtx") & look_up(library, &zstd.free_compressor, "ZSTD_freeCCtx") &
-               look_up(library, &zstd.set_compressor, "ZSTD_CCtx_setParameter") & look_up(library, &zstd.compress, "ZSTD_compress2") &
-               look_up(library, &zstd.new_expander, "ZSTD_createDCtx") & look_up(library, &zstd.free_expander, "ZSTD_freeDCtx") &
-               look_up(library, &zstd.set_expander, "ZSTD_DCtx_setParameter") & look_up(library, &zstd.expand, "ZSTD_decompressStream");
-  if (!found) return true;
+  return library && look_up(library, &zstd.bound, "ZSTD_compressBound") && look_up(library, &zstd.is_error, "ZSTD_isError") &&
+         look_up(library, &zstd.new_compressor, "ZSTD_createCCtx") && look_up(library, &zstd.free_compressor, "ZSTD_freeCCtx") &&
+         look_up(library, &zstd.set_compressor, "ZSTD_CCtx_setParameter") && look_up(library, &zstd.compress, "ZSTD_compress2") &&
+         look_up(library, &zstd.new_expander, "ZSTD_createDCtx") && look_up(library, &zstd.free_expander, "ZSTD_freeDCtx") &&
+         look_up(library, &zstd.set_expander, "ZSTD_DCtx_setParameter") && look_up(library, &zstd.expand, "ZSTD_decompressStream");
+}
+
+bool register_zstd(napi_env env, napi_value exports) {
+  if (!load_library()) return true;
   napi_value object;
   return napi_create_object(env, &object) == napi_ok && export_function(env, object, "compress", compress) && export_function(env, object, "expand", expand) &&
          napi_set_named_property(env, exports, "zstd", object) == napi_ok;
