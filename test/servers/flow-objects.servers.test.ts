@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { KuraHome } from '../support/kura.ts'
 import { repositoryRoot } from '../support/shared.ts'
 import { startAzurite, startGoogle, startMoto, startS3rver, type TestServer, whyNoServers } from './object-stores.ts'
-import { wholeFlow } from './whole-flow.ts'
+import { wholeFlow, wholeFlowTimeoutMs } from './whole-flow.ts'
 
 const account = 'devstoreaccount1'
 const publicKey = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=='
@@ -35,14 +35,20 @@ describe.skipIf(whyNoServers !== undefined)(`a repository in an object store${wh
     homes.push(home)
     return home
   }
+  const s3Flow = (port: number, bucket: string, key?: string, secret?: string) => {
+    const repository = s3Flags(port, bucket, key, secret)
+    return { repository, mirror: repository.map((flag) => flag.replace('kura/', 'mirror/')) }
+  }
   const s3Flags = (port: number, bucket: string, key = 'a', secret = 's3cret-of-the-storage') => [
     ...['s3', `--bucket=${bucket}`, `--endpoint=127.0.0.1:${port}`, '--disable-tls', '--prefix=kura/', `--access-key=${key}`],
     `--secret-access-key=${secret}`,
   ]
 
-  test('lives a whole day on S3 (moto), and nothing is said on stderr that is not ours', async () => {
+  test.concurrent('lives a whole day on S3 (moto), and nothing is said on stderr that is not ours', {
+    timeout: wholeFlowTimeoutMs,
+  }, async () => {
     const home = newHome()
-    await wholeFlow(home, s3Flags(moto, 'kura-flow'))
+    await wholeFlow(home, s3Flow(moto, 'kura-flow'))
     expect((await home.run('repository', 'status')).stderr).toBe('')
     const before = new Date().toISOString()
     const connect = ['repository', 'connect', ...s3Flags(moto, 'kura-flow'), `--point-in-time=${before}`]
@@ -60,21 +66,27 @@ describe.skipIf(whyNoServers !== undefined)(`a repository in an object store${wh
     expect(await home.ok('repository', 'status')).toMatch(/GOVERNANCE/)
   })
 
-  test('lives a whole day on S3 (s3rver)', async () => {
-    await wholeFlow(newHome(), s3Flags(s3rver, 'kura-test', 'S3RVER', 'S3RVER'))
+  test.concurrent('lives a whole day on S3 (s3rver)', { timeout: wholeFlowTimeoutMs }, async () => {
+    await wholeFlow(newHome(), s3Flow(s3rver, 'kura-test', 'S3RVER', 'S3RVER'))
   })
 
-  test('lives a whole day on Azure (azurite), by a token as the domain has no TLS', async () => {
+  test.concurrent('lives a whole day on Azure (azurite), by a token as the domain has no TLS', {
+    timeout: wholeFlowTimeoutMs,
+  }, async () => {
     const home = newHome({ NODE_OPTIONS: `--require=${join(repositoryRoot, 'test/servers/localhost-names.cjs')}` })
     const config = { container: 'kura-flow', storageAccount: account, storageKey: publicKey, doNotUseTLS: true }
-    const storage = { type: 'azureBlob', config: { ...config, storageDomain: `blob.localhost:${azurite}` } }
-    const token = Buffer.from(JSON.stringify({ version: '1', storage })).toString('base64url')
-    await wholeFlow(home, ['from-config', '--token', token])
+    const flags = (prefix: string) => {
+      const storage = { type: 'azureBlob', config: { ...config, prefix, storageDomain: `blob.localhost:${azurite}` } }
+      return ['from-config', '--token', Buffer.from(JSON.stringify({ version: '1', storage })).toString('base64url')]
+    }
+    await wholeFlow(home, { repository: flags('kura/'), mirror: flags('mirror/') })
     expect(await home.ok('repository', 'status')).not.toContain(publicKey)
   })
 
-  test('lives a whole day on Google Cloud Storage (emulator)', async () => {
-    await wholeFlow(newHome({ STORAGE_EMULATOR_HOST: `127.0.0.1:${google}` }), ['gcs', '--bucket=kura-test', '--prefix=kura/'])
+  test.concurrent('lives a whole day on Google Cloud Storage (emulator)', { timeout: wholeFlowTimeoutMs }, async () => {
+    const flags = (prefix: string) => ['gcs', '--bucket=kura-test', `--prefix=${prefix}`]
+    const home = newHome({ STORAGE_EMULATOR_HOST: `127.0.0.1:${google}` })
+    await wholeFlow(home, { repository: flags('kura/'), mirror: flags('mirror/') })
   })
 
   test.each([

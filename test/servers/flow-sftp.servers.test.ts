@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { KuraHome } from '../support/kura.ts'
 import { scratchFolders } from '../support/scratch.ts'
 import { type Sshd, startSshd } from './sshd.ts'
-import { wholeFlow } from './whole-flow.ts'
+import { shortFlow, wholeFlow, wholeFlowTimeoutMs } from './whole-flow.ts'
 
 const scratch = scratchFolders()
 let server: Sshd
@@ -34,14 +34,15 @@ const flags = (path: string, ...more: string[]) => [
 ]
 
 describe('a repository on an SFTP server', () => {
-  test('lives a whole day by a key', async () => {
-    const home = newHome()
-    await wholeFlow(home, flags(join(scratch(), 'repo'), `--keyfile=${server.keyfile}`, `--known-hosts=${server.knownHosts}`))
+  test.concurrent('lives a whole day by a key', { timeout: wholeFlowTimeoutMs }, async () => {
+    const storage = () => flags(join(scratch(), 'repo'), `--keyfile=${server.keyfile}`, `--known-hosts=${server.knownHosts}`)
+    await wholeFlow(newHome(), { repository: storage(), mirror: storage() })
   })
 
-  test('lives a whole day by the ssh command', async () => {
+  test.concurrent('lives a whole day by the ssh command', { timeout: wholeFlowTimeoutMs }, async () => {
     const ssh = `-p ${server.port} -i ${server.keyfile} -o UserKnownHostsFile=${server.knownHosts} -o BatchMode=yes`
-    await wholeFlow(newHome(), flags(join(scratch(), 'repo'), '--external', `--ssh-args=${ssh}`))
+    const storage = () => flags(join(scratch(), 'repo'), '--external', `--ssh-args=${ssh}`)
+    await wholeFlow(newHome(), { repository: storage(), mirror: storage() })
   })
 
   test('needs no files once credentials are embedded, and status hides them', async () => {
@@ -71,7 +72,7 @@ describe('a repository on an SFTP server', () => {
           ...['sftp', `--path=/home/${user}/repo`, '--host=127.0.0.1', `--port=${server.port}`, `--username=${user}`],
           ...[`--sftp-password=${password}`, `--known-hosts=${server.knownHosts}`],
         ]
-        await wholeFlow(home, storage('s3cret-of-the-storage'))
+        await shortFlow(home, storage('s3cret-of-the-storage'))
         const refused = await newHome().run('repository', 'connect', ...storage('wr0ng-secret'))
         expect(refused.status).toBe(1)
         expect(refused.stderr).toMatch(/does not accept the user name with this password/)

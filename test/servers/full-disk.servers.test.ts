@@ -11,6 +11,7 @@ import { scratchFolders } from '../support/scratch.ts'
 import { contentBytes } from '../support/source-tree.ts'
 import { listTree } from '../support/tree-listing.ts'
 import { type Sshd, startSshd } from './sshd.ts'
+import { wholeFlow, wholeFlowTimeoutMs } from './whole-flow.ts'
 
 const scratch = scratchFolders()
 const diskBytes = 24 << 20
@@ -46,6 +47,13 @@ afterAll(() => {
   sshd?.stop()
   disk?.remove()
   home.remove()
+})
+
+test('a repository in a folder lives a whole day', { timeout: wholeFlowTimeoutMs }, async () => {
+  const storage = () => ['filesystem', '--path', scratch()]
+  const person = new KuraHome()
+  await wholeFlow(person, { repository: storage(), mirror: storage() })
+  person.remove()
 })
 
 describe.skipIf(!disk)('a disk that runs full (skipped where nothing can be mounted)', () => {

@@ -13,7 +13,7 @@ import { retrying } from '#repo/blob/wrap/retry.ts'
 import { conformance, listed } from '../support/blob-conformance.ts'
 import { KuraHome } from '../support/kura.ts'
 import { scratchFolders } from '../support/scratch.ts'
-import { wholeFlow } from './whole-flow.ts'
+import { wholeFlow, wholeFlowTimeoutMs } from './whole-flow.ts'
 
 const scratch = scratchFolders()
 const config = (remotePath: string, changes: object = {}) => ({
@@ -120,8 +120,9 @@ test('the connection is written as Kopia writes it', () => {
   expect(() => parseRcloneOptions({ ...given, startupTimeout: 15 })).toThrow(/startupTimeout/)
 })
 
-test('a repository in what rclone reaches lives a whole day', async () => {
+test('a repository in what rclone reaches lives a whole day', { timeout: wholeFlowTimeoutMs }, async () => {
   const home = new KuraHome()
-  await wholeFlow(home, ['rclone', `--remote-path=${join(scratch(), 'repo')}`])
+  const storage = () => ['rclone', `--remote-path=${join(scratch(), 'repo')}`]
+  await wholeFlow(home, { repository: storage(), mirror: storage() })
   home.remove()
 })

@@ -8,7 +8,7 @@ import { conformance } from '../support/blob-conformance.ts'
 import { KuraHome } from '../support/kura.ts'
 import { scratchFolders } from '../support/scratch.ts'
 import { type DavServer, davPassword, davUser, startLighttpd, startRcloneDav } from './webdav.ts'
-import { wholeFlow } from './whole-flow.ts'
+import { wholeFlow, wholeFlowTimeoutMs } from './whole-flow.ts'
 
 const scratch = scratchFolders()
 const servers: Record<string, DavServer> = {}
@@ -47,6 +47,17 @@ describe('webdav', () => {
     const storage = await open('rclone')
     await expect(storage.put('a', [Buffer.from('x')], { modifiedMs: 1 })).rejects.toThrow(UnsupportedOptionError)
     await storage.close()
+  })
+
+  test.each(['rclone', 'basic'])('a root that is missing is made by the first write, at the root or below it (%s)', async (name) => {
+    const { url, fingerprint } = servers[name] as DavServer
+    for (const id of ['short', 'p'.padEnd(40, '0')]) {
+      const config = { username: davUser, password: davPassword, trustedServerCertificateFingerprint: fingerprint, dirShards: null }
+      const storage = await openStorage({ type: 'webdav', config: { ...config, url: `${url}made%20${++folders}` } }, false)
+      await storage.put(id, [Buffer.from('x')])
+      expect((await storage.get(id)).toString()).toBe('x')
+      await storage.close()
+    }
   })
 
   test('leaves no temporary files', async () => {
@@ -122,9 +133,9 @@ async function served<T>(listener: RequestListener, use: (url: string) => Promis
   }
 }
 
-test('a repository on a WebDAV server lives a whole day, and its password is not shown', async () => {
+test('a repository on a WebDAV server lives a whole day, and its password is not shown', { timeout: wholeFlowTimeoutMs }, async () => {
   const home = new KuraHome('test-password', { KOPIA_WEBDAV_USERNAME: davUser, KOPIA_WEBDAV_PASSWORD: davPassword })
   const { url } = servers['digest'] as DavServer
-  await wholeFlow(home, ['webdav', `--url=${url}repo`])
+  await wholeFlow(home, { repository: ['webdav', `--url=${url}repo`], mirror: ['webdav', `--url=${url}mirror`] })
   home.remove()
 })

@@ -22,14 +22,11 @@ export const repairCommand = (provider: StorageProvider): Command => ({
   run: async (c, given) => {
     const values = given as ValuesOf<(typeof repairFlags)[number]>
     const connection = await provider.connectionFrom(given, { use: 'repair', context: c, formatVersion: 0 })
-    const bare = await storageOf(connection, false)
+    const storage = await storageOf(connection, false)
     try {
       requireDangerous(c)
-      const [{ retrying }, { recoverFormat }] = await Promise.all([
-        import('#repo/blob/wrap/retry.ts'),
-        import('#repo/repository/recover-format.ts'),
-      ])
-      const outcome = await recoverFormat(retrying()(bare), {
+      const { recoverFormat } = await import('#repo/repository/recover-format.ts')
+      const outcome = await recoverFormat(storage, {
         mode: values['recover-format'] as 'auto' | 'yes' | 'no',
         prefixes: values['recover-format-block-prefixes'],
         dryRun: values['dry-run'],
@@ -37,7 +34,7 @@ export const repairCommand = (provider: StorageProvider): Command => ({
       })
       c.log.info(said[outcome])
     } finally {
-      await bare.close()
+      await storage.close()
     }
   },
 })

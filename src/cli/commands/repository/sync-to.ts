@@ -27,11 +27,10 @@ export const syncToCommand = (provider: StorageProvider): Command => ({
     const values = given as ValuesOf<(typeof syncFlags)[number]>
     const connection = await provider.connectionFrom(given, { use: 'sync-to', context: c, formatVersion: 0 })
     // Opened first: a folder that is missing is a volume that is not mounted.
-    const bare = await storageOf(connection, false)
+    const target = await storageOf(connection, false)
     try {
       const repository = await c.openDirect()
-      const [{ retrying }, { syncStorage }] = await Promise.all([import('#repo/blob/wrap/retry.ts'), import('#repo/repository/sync.ts')])
-      const target = retrying()(bare)
+      const { syncStorage } = await import('#repo/repository/sync.ts')
       c.log.info('Synchronizing repositories:')
       c.log.info(`  Source:      ${repository.blobs.displayName}`)
       c.log.info(`  Destination: ${target.displayName}`)
@@ -49,9 +48,9 @@ export const syncToCommand = (provider: StorageProvider): Command => ({
       }).finally(() => reporter.end())
     } catch (error) {
       if (!c.wasOpened || error instanceof CommandError) throw error
-      throw new CommandError(`error synchronizing to ${bare.displayName}: ${messageOf(error)}`, { cause: error })
+      throw new CommandError(`error synchronizing to ${target.displayName}: ${messageOf(error)}`, { cause: error })
     } finally {
-      await bare.close()
+      await target.close()
     }
   },
 })

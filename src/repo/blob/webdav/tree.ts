@@ -18,10 +18,7 @@ export class WebdavTree implements FileTree {
 
   /** Makes the root if it is missing; the folder that it lies in must exist. */
   async makeRoot(): Promise<void> {
-    if (await this.list('')) return
-    const request = { method: 'MKCOL', path: '' }
-    const reply = await this.#client.send(request)
-    if (!isSuccess(reply) && reply.status !== 405) throw this.#client.failure(request, reply)
+    if (!(await this.list(''))) await this.makeFolder('')
   }
 
   async read(path: string, range?: ByteRange): Promise<Buffer | undefined> {
@@ -98,7 +95,8 @@ export class WebdavTree implements FileTree {
     const first = await this.#client.send(request)
     if (isSuccess(first)) return first
     const folder = path.split('/').slice(0, -1)
-    if (first.status === 507 || folder.length === 0) throw this.#client.failure(request, first)
+    if (first.status === 507) throw this.#client.failure(request, first)
+    if (folder.length === 0) await this.makeFolder('')
     for (let depth = 1; depth <= folder.length; depth++) await this.makeFolder(`${folder.slice(0, depth).join('/')}/`)
     const second = await this.#client.send(request)
     if (!isSuccess(second)) throw this.#client.failure(request, second)
@@ -114,7 +112,11 @@ export class WebdavTree implements FileTree {
 
   private async makeOne(path: string): Promise<void> {
     const request = { method: 'MKCOL', path }
-    const reply = await this.#client.send(request)
+    let reply = await this.#client.send(request)
+    if (path !== '' && (reply.status === 409 || reply.status === 404)) {
+      await this.makeFolder('')
+      reply = await this.#client.send(request)
+    }
     if (!isSuccess(reply) && reply.status !== 405) throw this.#client.failure(request, reply)
   }
 
