@@ -6,6 +6,7 @@ import { nativeAddon } from '#base/native.ts'
 import { MountBusyError, MountError } from './errors.ts'
 import { mountAt, ourMountType } from './mount-table.ts'
 import type { FuseMountOptions } from './operations.ts'
+import { vfsFlagBits } from './vfs-flags.ts'
 
 const device = '/dev/fuse'
 const subtype = 'kura'
@@ -80,7 +81,8 @@ function mountAsRoot(options: FuseMountOptions): Promise<number> {
   const addon = nativeAddon()
   if (addon !== undefined) {
     try {
-      const flags = (options.readOnly ? mountFlags.readOnly : 0) | mountFlags.noSetuid | mountFlags.noDevices
+      const chosen = (options.vfsFlags ?? []).reduce((bits, name) => bits | vfsFlagBits[name], 0)
+      const flags = (options.readOnly ? mountFlags.readOnly : 0) | mountFlags.noSetuid | mountFlags.noDevices | chosen
       addon.mount(options.sourceName, options.mountPoint, ourMountType, flags, data(fd))
       return Promise.resolve(fd)
     } catch (error) {
@@ -88,7 +90,7 @@ function mountAsRoot(options: FuseMountOptions): Promise<number> {
     }
   }
   // The child has the device as its descriptor 3.
-  const vfs = [options.readOnly ? 'ro' : 'rw', 'nosuid', 'nodev', data(3)].join(',')
+  const vfs = [options.readOnly ? 'ro' : 'rw', 'nosuid', 'nodev', ...(options.vfsFlags ?? []), data(3)].join(',')
   const child = spawn('mount', ['-i', '-t', ourMountType, '-o', vfs, options.sourceName, options.mountPoint], {
     stdio: ['ignore', 'ignore', 'pipe', fd],
   })
@@ -99,7 +101,14 @@ async function mountAsUser(options: FuseMountOptions): Promise<number> {
   const addon = nativeAddon()
   const program = await findFusermount()
   if (addon === undefined || program === undefined) throw new MountError('Cannot mount: fusermount3 or the native addon is missing.')
-  const parts = [`fsname=${options.sourceName}`, `subtype=${subtype}`, options.readOnly ? 'ro' : 'rw', 'nosuid', 'nodev']
+  const parts = [
+    `fsname=${options.sourceName}`,
+    `subtype=${subtype}`,
+    options.readOnly ? 'ro' : 'rw',
+    'nosuid',
+    'nodev',
+    ...(options.vfsFlags ?? []),
+  ]
   if (options.allowOther) parts.push('allow_other')
   if (options.defaultPermissions) parts.push('default_permissions')
   const [ours, theirs] = addon.socketPair()

@@ -1,3 +1,5 @@
+import type { VfsFlag } from './vfs-flags.ts'
+
 /** Operations of a file system by node IDs, as a driver calls them. An operation returns its reply or throws once (FuseError or a
  *  system error; anything else is EIO). IDs, offsets and sizes are safe integers. Operations that a file system leaves out are
  *  refused by the driver: EROFS for the writing ones of a read-only mount, else ENOSYS.
@@ -183,6 +185,8 @@ export interface FuseMountOptions {
   /** The kernel checks permission bits. */
   readonly defaultPermissions: boolean
   readonly allowNonEmpty: boolean
+  /** What the kernel heeds besides. */
+  readonly vfsFlags?: readonly VfsFlag[] | undefined
   /** Called once per request for tracing, before it is answered. */
   readonly trace?: ((line: string) => void) | undefined
   /** Told once per error that was answered as EIO although the file system did not say so. */

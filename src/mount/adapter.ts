@@ -13,16 +13,20 @@ import type {
   Statistics,
 } from '#fuse/operations.ts'
 import type { ObjectId } from '#repo/object/object.ts'
+import { after } from './backup/after.ts'
 import type { FileReader } from './file-reader.ts'
+import { type LinkPolicy, targetInside } from './links.ts'
 import { LiveTable } from './live-table.ts'
 import { SmallFileAhead } from './small-file-ahead.ts'
 import { StoredTable } from './stored-table.ts'
 import { emptyAttributes, nodeId, type RowList, type Table } from './table.ts'
 import type { Tables } from './tables.ts'
+import { isVersionsId } from './versions.ts'
 
 export interface AdapterOptions {
   /** Called on each visit of a level that changes; a promise is waited for. */
   readonly onLiveVisit: () => Promise<void> | undefined
+  readonly links?: LinkPolicy
   /** Told of what was answered as EIO. */
   readonly report: (what: string, error: unknown) => void
 }
@@ -108,7 +112,16 @@ export class SnapshotOperations implements FuseOperations {
     if (target.kind !== 'link') throw new FuseError(errno.EINVAL)
     if (target.text !== undefined) return target.text
     if (target.objectId === '') throw this.broken('a symbolic link', new FuseError(errno.EIO, 'it has no object'))
-    return this.guard(`symbolic link ${target.objectId}`, this.reader.read(target.objectId, 0, maxLinkBytes))
+    const reply = this.guard(`symbolic link ${target.objectId}`, this.reader.read(target.objectId, 0, maxLinkBytes))
+    return this.options.links === 'inside' ? after(reply, (text) => this.shownInside(node, text)) : reply
+  }
+
+  private shownInside(node: number, text: Uint8Array): Uint8Array {
+    const { path, table, row } = this.tables.placeOf(node)
+    const source = table instanceof LiveTable ? table.sourceOf(row) : undefined
+    if (source === undefined) return text
+    const sourcePath = Buffer.from(source.slice(source.indexOf(':', source.indexOf('@')) + 1)).toString('latin1')
+    return Buffer.from(targetInside(Buffer.from(text).toString('latin1'), path, sourcePath), 'latin1')
   }
 
   read(_caller: Caller, node: number, _handle: number, offset: number, size: number): Reply<Uint8Array> {
@@ -127,10 +140,11 @@ export class SnapshotOperations implements FuseOperations {
   /** What `user.kura.NAME` says of a file or folder of a snapshot (spec 08, 4.7): object, hash, path in the snapshot, source. */
   attributeOf(node: number, name: string): Uint8Array | undefined {
     const { objectId } = this.tables.locate(node).table.target(this.tables.locate(node).row)
-    if (objectId === '') return undefined
+    if (objectId === '' || isVersionsId(objectId)) return undefined
     if (name === 'object') return Buffer.from(objectId)
     if (name === 'hash') return Buffer.from(objectId.replace(/^I*[DZ]?[g-z]?/, ''))
     const { path, table, row } = this.tables.placeOf(node)
+    if (table instanceof LiveTable && table.isMerged(row)) return undefined
     if (name === 'path') return Buffer.from(path, 'latin1')
     const source = table instanceof LiveTable ? table.sourceOf(row) : undefined
     return name === 'source' && source !== undefined ? Buffer.from(source) : undefined

@@ -6,7 +6,10 @@ import { MountBusyError, MountError } from '#fuse/errors.ts'
 import { isRoot } from '#fuse/mount-linux.ts'
 import { type FuseDriver, type FuseMount, rootNode } from '#fuse/operations.ts'
 import { chooseDriver } from '#fuse/registry.ts'
+import type { VfsFlag } from '#fuse/vfs-flags.ts'
+import type { ObjectId } from '#repo/object/object.ts'
 import { isDirect, type Repository } from '#repo/repository/repository.ts'
+import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import { resolveTree } from '#snapshot/model/object-path.ts'
 import { parseSource } from '#snapshot/model/source-text.ts'
 import { readStoredDirectory } from '#snapshot/tree/repository-tree.ts'
@@ -15,15 +18,20 @@ import { type BackupOptions, defaultSpoolDirectory, type OpenedOverlay, openOver
 import { BackupOperations } from './backup/operations.ts'
 import { BareFolder } from './bare-folder.ts'
 import type { Control } from './control.ts'
+import { ControlLevels, type ControlViews } from './control-levels.ts'
 import { mountPointPath, removeDeadMount } from './dead-mount.ts'
 import { FileReader } from './file-reader.ts'
+import type { LinkPolicy } from './links.ts'
 import { LiveLevels } from './live-levels.ts'
 import { groupRow, type LiveTable } from './live-table.ts'
 import { byteName } from './names.ts'
 import { Router } from './router.ts'
 import { SegmentCache } from './segment-cache.ts'
-import { anchor, rootRow, SnapshotLevels, type Stale } from './snapshot-levels.ts'
+import { SnapshotLevels, type Stale } from './snapshot-levels.ts'
+import { anchor, rootRow } from './snapshot-rows.ts'
 import { Tables } from './tables.ts'
+import { isVersionsId, Versions } from './versions.ts'
+import { checkView } from './views.ts'
 
 export interface SnapshotMountOptions {
   /** Let other users in. Default: when run by root, who else could not be told apart from them. */
@@ -40,6 +48,11 @@ export interface SnapshotMountOptions {
   readonly refreshMs?: number
   /** Longest wait for storage. */
   readonly timeoutMs?: number
+  /** Default: as they are stored. */
+  readonly links?: LinkPolicy
+  readonly vfsFlags?: readonly VfsFlag[]
+  /** Templates of more folders in `.kura/`. */
+  readonly views?: readonly string[]
 }
 
 /** `backup/` (one source) or `backup/NAME/` (several), and the control files of `.kura/`. */
@@ -118,6 +131,7 @@ export async function mountSnapshots(request: SnapshotMountRequest): Promise<Sna
     allowOther,
     defaultPermissions: allowOther || overlays !== undefined,
     allowNonEmpty: overlays === undefined && (options.allowNonEmpty ?? false),
+    vfsFlags: options.vfsFlags,
     trace: options.trace,
     report: reporter(warn),
   })
@@ -221,20 +235,23 @@ type Invalidate = (stale: readonly { readonly node: number; readonly name: strin
 
 async function buildTree(
   { repository, target }: SnapshotMountRequest,
-  options: typeof defaults,
+  options: typeof defaults & Pick<SnapshotMountOptions, 'links' | 'views'>,
   warn: (line: string) => void,
   invalidate: Invalidate,
 ): Promise<{ readonly tree: SnapshotOperations; readonly renew: () => Promise<void> }> {
-  const tables = new Tables(async (id) => (await readStoredDirectory(repository, id)).entries, {
+  const readDirectory = async (id: ObjectId): Promise<readonly DirectoryEntry[]> => (await readStoredDirectory(repository, id)).entries
+  const versions = new Versions(readDirectory)
+  const tables = new Tables((id) => (isVersionsId(id) ? versions.entries(id) : readDirectory(id)), {
     maxIdleDirectories: options.maxCachedDirectories,
     maxIdleEntries: options.maxCachedEntries,
     timeoutMs: options.timeoutMs,
   })
   const reader = new FileReader(repository.objects, new SegmentCache(options.maxCachedBytes, options.maxCachedBytes / 2), options.timeoutMs)
-  const live = await plantRoot(repository, target, tables, options.refreshMs, warn, invalidate)
+  const views = { templates: (options.views ?? []).map(checkView), versions }
+  const live = await plantRoot(repository, target, tables, views, options.refreshMs, warn, invalidate)
   const onLiveVisit = (): Promise<void> | undefined => live?.visit()
   const renew = async (): Promise<void> => live?.renew()
-  return { tree: new SnapshotOperations(tables, reader, { onLiveVisit, report: reporter(warn) }), renew }
+  return { tree: new SnapshotOperations(tables, reader, { onLiveVisit, links: options.links ?? 'as-is', report: reporter(warn) }), renew }
 }
 
 /** Puts the root where the target says; returns the levels that change, where there are any. */
@@ -242,6 +259,7 @@ async function plantRoot(
   repository: Repository,
   target: string,
   tables: Tables,
+  views: ControlViews,
   refreshMs: number,
   warn: (line: string) => void,
   invalidate: Invalidate,
@@ -255,7 +273,7 @@ async function plantRoot(
   }
   const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
   const source = isSource ? parseSource(target, { user: repository.client.username, host: repository.client.hostname }) : undefined
-  const levels = new SnapshotLevels(tables, owner, source)
+  const levels = new SnapshotLevels(tables, owner, source, new ControlLevels(owner, views))
   const live = new LiveLevels(repository, {
     refreshMs,
     waitMs: refreshWaitMs,

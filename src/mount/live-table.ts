@@ -21,6 +21,8 @@ export interface LiveRow {
   readonly cacheSeconds: number
   /** Can be opened by name, but is in no listing: what walks the tree does not meet it. */
   readonly isHidden?: boolean
+  /** What lies below is made of several snapshots: it has no place in one. */
+  readonly isMerged?: boolean
 }
 
 /** Children that come and go: the levels above the snapshots. Rows that are gone keep answering for those who still hold them. */
@@ -111,6 +113,10 @@ export class LiveTable implements Table {
 
   target(row: number): RowTarget {
     return (this.all[row] as LiveRow).target
+  }
+
+  isMerged(row: number): boolean {
+    return this.all[row]?.isMerged === true
   }
 
   sourceOf(row: number): string | undefined {

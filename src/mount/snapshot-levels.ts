@@ -1,14 +1,14 @@
-import { fileKind } from '#fuse/abi.ts'
 import { type ByteName, rootNode } from '#fuse/operations.ts'
-import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import type { Snapshot } from '#snapshot/model/snapshot.ts'
 import { groupBySource, type SourceGroup } from '#snapshot/model/snapshots.ts'
 import type { SourceInfo } from '#snapshot/model/source.ts'
-import { formatSource, sameSource } from '#snapshot/model/source-text.ts'
+import { sameSource } from '#snapshot/model/source-text.ts'
+import type { ControlLevels } from './control-levels.ts'
 import { inodeOf } from './inode.ts'
-import { groupRow, type LiveRow, LiveTable, splitNs } from './live-table.ts'
-import { byteName, safeName, snapshotName, uniqueNames } from './names.ts'
-import { foreverSeconds, nodeId } from './table.ts'
+import { groupRow, type LiveRow, LiveTable } from './live-table.ts'
+import { byteName, safeName, uniqueNames } from './names.ts'
+import { generationRows, newest } from './snapshot-rows.ts'
+import { nodeId } from './table.ts'
 import type { Tables } from './tables.ts'
 
 /** A name that the kernel must look up again, in the directory with that table. */
@@ -22,10 +22,8 @@ interface Owner {
   readonly gid: number
 }
 
-const latestName = 'latest'
 /** Other ways to the snapshots: hidden, so that recursive tools do not walk all of them twice (spec 08, 1.3). */
 const controlName = '.kura'
-const byIdName = 'by-id'
 
 /** The levels above the snapshots: `user@host`, source, time (spec 03, 6.8; spec 08, 1.3). Follows the list of snapshots it is given. */
 export class SnapshotLevels {
@@ -40,6 +38,7 @@ export class SnapshotLevels {
     private readonly tables: Tables,
     private readonly owner: Owner,
     private readonly source?: SourceInfo,
+    private readonly control?: ControlLevels,
   ) {
     this.root = new LiveTable(this.tables.takeSerial(), 1, 1)
     tables.add(this.root)
@@ -63,20 +62,18 @@ export class SnapshotLevels {
     const clients = [...byClient.keys()]
     const names = uniqueNames(clients, safeName).map(byteName)
     const rows = clients.map((client, i) => this.clientRow(names[i] as string, byClient.get(client) as SourceGroup[], stale))
-    this.apply(this.root, [...rows, this.controlRow(shown, stale)], stale)
+    const { control } = this
+    this.apply(this.root, control ? [...rows, this.controlRow(control, shown, stale)] : rows, stale)
     return stale
   }
 
-  private controlRow(snapshots: readonly Snapshot[], stale: Stale[]): LiveRow {
-    const control = this.group(this.root, controlName)
-    const byId = this.group(control, byIdName)
-    this.apply(
-      byId,
-      snapshots.map((s) => rootRow(s.id, s.id, s.rootEntry as DirectoryEntry, formatSource(s.source))),
-      stale,
-    )
-    this.apply(control, [groupRow(byIdName, byId, newest(snapshots), this.owner)], stale)
-    return { ...groupRow(controlName, control, newest(snapshots), this.owner), isHidden: true }
+  private controlRow(control: ControlLevels, snapshots: readonly Snapshot[], stale: Stale[]): LiveRow {
+    const table = this.group(this.root, controlName)
+    control.update(table, snapshots, {
+      group: (parent, name) => this.group(parent, name),
+      apply: (changed, rows) => this.apply(changed, rows, stale),
+    })
+    return { ...groupRow(controlName, table, newest(snapshots), this.owner), isHidden: true }
   }
 
   /** The node of a grouping directory, as the kernel knows it; undefined when it is gone. */
@@ -118,64 +115,4 @@ export class SnapshotLevels {
   private apply(table: LiveTable, rows: readonly LiveRow[], stale: Stale[]): void {
     for (const name of table.update(rows)) stale.push({ table, name })
   }
-}
-
-const newest = (snapshots: readonly Snapshot[]): bigint => snapshots.reduce((time, s) => (s.startNs > time ? s.startNs : time), 0n)
-
-/** The generations of one source, oldest first, and `latest` behind them. */
-export function generationRows(snapshots: readonly Snapshot[], owner: Owner): LiveRow[] {
-  const ids = snapshots.map((s) => s.id)
-  const byId = new Map(snapshots.map((s) => [s.id, s]))
-  const ordered = ids.toSorted() // names of snapshots that began in the same second depend on nothing else
-  const unique = uniqueNames(ordered, (id) => {
-    const s = byId.get(id) as Snapshot
-    return snapshotName(s.startNs, s.incomplete)
-  })
-  const nameOf = new Map(ordered.map((id, i) => [id, byteName(unique[i] as string)]))
-  const rows = snapshots.map((s) => rootRow(nameOf.get(s.id) as string, s.id, s.rootEntry as DirectoryEntry, formatSource(s.source)))
-  const complete = snapshots.findLast((s) => !s.incomplete)
-  if (complete !== undefined) rows.push(latestRow(nameOf.get(complete.id) as string, complete, owner))
-  return rows
-}
-
-/** A snapshot's root under a name. `key` tells it from another one under the same name. */
-export function rootRow(name: ByteName, key: string, entry: DirectoryEntry, source?: string): LiveRow {
-  const isDirectory = entry.type === 'd'
-  return {
-    name,
-    key,
-    source,
-    target: isDirectory
-      ? { kind: 'directory', objectId: entry.objectId }
-      : entry.type === 's'
-        ? { kind: 'link', objectId: entry.objectId }
-        : { kind: 'file', objectId: entry.objectId, sizeBytes: entry.sizeBytes },
-    mode: (isDirectory ? fileKind.directory : entry.type === 's' ? fileKind.symlink : fileKind.regular) | entry.mode,
-    uid: entry.uid,
-    gid: entry.gid,
-    sizeBytes: entry.sizeBytes,
-    ...splitNs(entry.modifiedNs),
-    cacheSeconds: 1,
-  }
-}
-
-function latestRow(target: ByteName, snapshot: Snapshot, owner: Owner): LiveRow {
-  return {
-    name: latestName,
-    key: `latest ${target}`,
-    target: { kind: 'link', objectId: '', text: Buffer.from(target, 'latin1') },
-    mode: fileKind.symlink | 0o777,
-    uid: owner.uid,
-    gid: owner.gid,
-    sizeBytes: target.length,
-    ...splitNs(snapshot.startNs),
-    cacheSeconds: 0,
-  }
-}
-
-/** The one row above the root of a mount; its node is the root node. */
-export function anchor(row: LiveRow): LiveTable {
-  const table = new LiveTable(0, 1, 1)
-  table.update([{ ...row, cacheSeconds: row.target.kind === 'directory' && row.target.table === undefined ? foreverSeconds : 1 }])
-  return table
 }

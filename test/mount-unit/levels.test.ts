@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import type { Clock } from '#base/clock.ts'
+import { ControlLevels } from '#mount/control-levels.ts'
 import { LiveLevels } from '#mount/live-levels.ts'
 import { SnapshotLevels, type Stale } from '#mount/snapshot-levels.ts'
 import type { Table } from '#mount/table.ts'
 import { Tables } from '#mount/tables.ts'
+import { Versions } from '#mount/versions.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import type { Snapshot } from '#snapshot/model/snapshot.ts'
 import { FolderRepository } from '../mount/support/folder-repository.ts'
@@ -15,7 +17,8 @@ const snapshot = (path: string, seconds: number, incomplete?: string, user = 'u'
 
 const levels = (): { levels: SnapshotLevels; tables: Tables } => {
   const tables = new Tables(async () => [], { maxIdleDirectories: 1, maxIdleEntries: 1, timeoutMs: 100 })
-  return { levels: new SnapshotLevels(tables, { uid: 0, gid: 0 }), tables }
+  const control = new ControlLevels({ uid: 0, gid: 0 }, { templates: [], versions: new Versions(async () => []) })
+  return { levels: new SnapshotLevels(tables, { uid: 0, gid: 0 }, undefined, control), tables }
 }
 const names = (table: Table): string[] => Array.from({ length: table.rows.length }, (_, i) => `${table.nameOf(table.rows.at(i))}`)
 const below = (table: Table, name: string): Table => {

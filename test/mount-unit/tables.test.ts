@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { anchor, rootRow } from '#mount/snapshot-levels.ts'
+import { anchor, rootRow } from '#mount/snapshot-rows.ts'
 import { StoredTable } from '#mount/stored-table.ts'
 import { emptyAttributes, nodeId, rowOf, serialOf, type Table } from '#mount/table.ts'
 import { Tables } from '#mount/tables.ts'

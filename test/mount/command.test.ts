@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
@@ -65,6 +65,32 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`kura mount, writable${whyNoLiveM
 
   const snapshotsOf = async (path: string) =>
     JSON.parse(await home.ok('snapshot', 'list', '--json', `user@host:${path}`)) as { id: string }[]
+
+  test('.kura shows the snapshots by tag and time, and all versions of a file; links may lead inside', async () => {
+    mkdirSync(home.path('versioned/d'), { recursive: true })
+    writeFileSync(home.path('versioned/d/f.txt'), 'one')
+    symlinkSync(home.path('versioned/d/f.txt'), home.path('versioned/link'))
+    await home.ok('snapshot', 'create', '--tags', 'kind:first', '--start-time', '2020-01-01 00:00:00 UTC', home.path('versioned'))
+    writeFileSync(home.path('versioned/d/f.txt'), 'second')
+    await home.ok('snapshot', 'create', home.path('versioned'))
+    const served = await mount('--read-only', '--symlinks', 'inside', '-o', 'nosymfollow', '--view', 'hosts/%h/%T')
+    const [source] = readdirSync(join(served.mountPoint, '.kura/versions/user@host')).filter((n) => n.endsWith('versioned'))
+    const versions = join(served.mountPoint, '.kura/versions/user@host', source as string, 'd/f.txt')
+    const names = readdirSync(versions)
+    expect(names).toHaveLength(2)
+    expect(readFileSync(join(versions, '20200101-000000.txt'), 'utf8')).toBe('one')
+    expect(readFileSync(join(versions, names.find((n) => !n.startsWith('2020')) as string), 'utf8')).toBe('second')
+    const first = join(served.mountPoint, '.kura/by-tag/kind=first/20200101-000000')
+    expect(readFileSync(join(first, 'd/f.txt'), 'utf8')).toBe('one')
+    expect(readdirSync(join(served.mountPoint, '.kura/hosts/host'))).toContain('20200101-000000')
+    expect(readlinkSync(join(first, 'link'))).toBe('d/f.txt')
+    expect(() => readFileSync(join(first, 'link'))).toThrow(/ELOOP/)
+  })
+
+  test('refuses mount options that it does not know', async () => {
+    mkdirSync(home.path('unused'))
+    expect((await home.run('mount', 'all', home.path('unused'), '-o', 'ro,dmask=7')).stderr).toContain('unknown mount option dmask=7')
+  })
 
   test('what is copied into backup/ is a snapshot beside the others after a flush', async () => {
     const served = await mount()

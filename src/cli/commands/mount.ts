@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import type { CommandContext } from '#cli/context.ts'
 import { CommandError } from '#cli/exit.ts'
 import { defineCommand, type Flag, type ValuesOf } from '#cli/flag.ts'
+import { parseMountOptions } from '#cli/mount-options.ts'
 import { tellServiceReady } from '#cli/service.ts'
 import { programVersion } from '#cli/version.ts'
 import type { DoorOutcome } from '#mount/backup/doorway.ts'
@@ -18,6 +19,9 @@ const flags = [
   { name: 'webdav', type: 'bool', hidden: true },
   { name: 'max-cached-entries', type: 'int', default: '200000' },
   { name: 'max-cached-dirs', type: 'int', default: '2000' },
+  { name: 'option', short: 'o', type: 'string', repeated: true, placeholder: 'LIST', describe: 'Options as of mount(8)' },
+  { name: 'symlinks', type: 'enum', values: ['as-is', 'inside'], default: 'as-is', describe: 'What links of snapshots show' },
+  { name: 'view', type: 'string', repeated: true, placeholder: 'TEMPLATE', describe: 'Another folder in .kura/, as by-host/%h/%p/%T' },
   { name: 'read-only', type: 'bool', describe: 'Snapshots only, without backup/' },
   { name: 'backup-source', type: 'string', repeated: true, placeholder: 'USER@HOST:PATH', describe: 'Source that backup/ writes to' },
   { name: 'spool', type: 'string', placeholder: 'DIR', describe: 'Where changes are kept until they are in a snapshot' },
@@ -50,9 +54,10 @@ export const mount = defineCommand({
   async run(c, values) {
     const { mountSnapshots } = await import('#mount/daemon.ts')
     const signal = c.stop
+    const { vfsFlags, allowOther, readOnly } = parseMountOptions(values.option)
     if (values.webdav) c.log.warning('--webdav is not needed: the mount goes straight through the kernel.')
     const repository = await c.open()
-    const writing = wantsWriting(values, repository) ? await writingOf(c, repository, values) : undefined
+    const writing = !readOnly && wantsWriting(values, repository) ? await writingOf(c, repository, values) : undefined
     const mounted = await mountSnapshots({
       repository,
       target: values.path,
@@ -62,7 +67,10 @@ export const mount = defineCommand({
       warn: (line) => c.log.warning(line),
       ...(writing && { writable: writing.part }),
       options: {
-        ...(values['fuse-allow-other'] ? { allowOther: true } : {}),
+        ...(values['fuse-allow-other'] || allowOther ? { allowOther: true } : {}),
+        vfsFlags,
+        views: values.view,
+        links: values.symlinks === 'inside' ? 'inside' : 'as-is',
         allowNonEmpty: values['fuse-allow-non-empty-mount'],
         maxCachedDirectories: values['max-cached-dirs'],
         maxCachedEntries: values['max-cached-entries'],
