@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { KuraHome } from '../support/kura.ts'
 import { runFsck } from '../support/referee.ts'
 import { contentBytes } from '../support/source-tree.ts'
-import { listTree } from '../support/tree-listing.ts'
+import { listAsRestored, listTree } from '../support/tree-listing.ts'
 
 const home = new KuraHome()
 const source = home.path('source')
@@ -52,7 +52,7 @@ describe.each([
     expect(await home.ok('snapshot', 'list')).toContain(source)
     const target = home.path(`target-${targets++}`)
     await home.ok('restore', source, target)
-    expect(listTree(target)).toEqual(listTree(source))
+    expect(listTree(target)).toEqual(listAsRestored(source))
     await home.ok('snapshot', 'create', source)
     await home.ok('content', 'verify', '--full')
     expect((await runFsck(repository, 'test-password')).output).toContain('fsck: 0 violations')

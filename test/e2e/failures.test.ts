@@ -7,7 +7,7 @@ import { KuraHome, type KuraRun } from '../support/kura.ts'
 import { runFsck } from '../support/referee.ts'
 import { repositoryRoot } from '../support/shared.ts'
 import { contentBytes } from '../support/source-tree.ts'
-import { listTree } from '../support/tree-listing.ts'
+import { listAsRestored, listTree } from '../support/tree-listing.ts'
 import { ended } from '../support/wait.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -105,7 +105,7 @@ describe('storage', () => {
     await home.ok('snapshot', 'create', source)
     const target = home.path('mended')
     await home.ok('restore', source, target)
-    expect(listTree(target)).toEqual(listTree(source))
+    expect(listTree(target)).toEqual(listAsRestored(source))
     expect((await runFsck(repository, 'test-password')).output).not.toContain('VIOLATION')
   })
 
@@ -124,7 +124,7 @@ describe('storage', () => {
       execFileSync('mount', ['-o', 'remount,size=100m', disk])
       await other.ok('snapshot', 'create', from)
       await other.ok('restore', from, other.path('target'))
-      expect(listTree(other.path('target'))).toEqual(listTree(from))
+      expect(listTree(other.path('target'))).toEqual(listAsRestored(from))
       const { output } = await runFsck(join(disk, 'repository'), 'test-password', '--allow-sessions')
       expect(output.split('\n').filter((l) => l.startsWith('VIOLATION') && !/\.tmp\.[0-9a-f]{16}$/.test(l))).toEqual([])
     } finally {

@@ -6,7 +6,7 @@ import type { TreeEntry } from '../interop/facts.ts'
 import { KuraHome } from '../support/kura.ts'
 import { runFsck } from '../support/referee.ts'
 import { buildTree } from '../support/source-tree.ts'
-import { listTree } from '../support/tree-listing.ts'
+import { listAsRestored, listTree } from '../support/tree-listing.ts'
 import { ended } from '../support/wait.ts'
 
 const isRoot = process.getuid?.() === 0
@@ -99,7 +99,7 @@ describe('the commands of the README, one after another', () => {
   test.each([['snapshot ID'], ['root object'], ['source path']])('restore by %s gives back everything', async (by) => {
     const target = home.path(`restored by ${by}`)
     await home.ok('restore', by === 'snapshot ID' ? first.id : by === 'source path' ? source : first.rootEntry.obj, target)
-    const [wanted, got] = [listTree(source), listTree(target)]
+    const [wanted, got] = [listAsRestored(source), listTree(target)]
     if (by === 'root object') {
       // A bare object ID says nothing of the root folder itself.
       delete wanted['.']

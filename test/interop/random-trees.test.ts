@@ -26,7 +26,7 @@ import { createSnapshot } from '#snapshot/upload/create.ts'
 import { alice, openFolder } from '../support/open-fixture.ts'
 import { runFsck } from '../support/referee.ts'
 import { contentBytes, setTimes } from '../support/source-tree.ts'
-import { listTree } from '../support/tree-listing.ts'
+import { listAsRestored, listTree } from '../support/tree-listing.ts'
 
 const password = 'random-trees'
 const place = mkdtempSync(join(tmpdir(), 'kura-random-'))
@@ -178,7 +178,7 @@ describe.each(seeds)('a folder that changes at random, seed %i', (seed) => {
       })
       const { snapshot } = await createSnapshot(repository, { source, localPath: root }, {})
       expect(snapshot.stats.errorCount).toBe(0)
-      states.set(snapshot.id, listTree(root))
+      states.set(snapshot.id, listAsRestored(root))
       if (choose.below(2) === 0) {
         await repository.flush()
         await repository.close()

@@ -9,7 +9,7 @@ import { KuraHome } from '../support/kura.ts'
 import { runFsck } from '../support/referee.ts'
 import { scratchFolders } from '../support/scratch.ts'
 import { contentBytes } from '../support/source-tree.ts'
-import { listTree } from '../support/tree-listing.ts'
+import { listAsRestored, listTree } from '../support/tree-listing.ts'
 import { type Sshd, startSshd } from './sshd.ts'
 import { wholeFlow, wholeFlowTimeoutMs } from './whole-flow.ts'
 
@@ -65,7 +65,7 @@ describe.skipIf(!disk)('a disk that runs full (skipped where nothing can be moun
     writeFileSync(join(source, 'small'), contentBytes({ gen: 'random', seed: 1, size: 2_000_000 }))
     await home.ok('repository', 'create', 'filesystem', '--path', path())
     await home.ok('snapshot', 'create', source)
-    const before = listTree(source)
+    const before = listAsRestored(source)
     writeFileSync(join(source, 'large'), contentBytes({ gen: 'random', seed: 2, size: 40_000_000 }))
     const full = await home.run('snapshot', 'create', source)
     expect(full.status).toBe(1)

@@ -6,7 +6,7 @@ import { unpackFixture } from '../support/fixtures.ts'
 import { KuraHome } from '../support/kura.ts'
 import { scratchFolders } from '../support/scratch.ts'
 import { contentBytes } from '../support/source-tree.ts'
-import { listTree } from '../support/tree-listing.ts'
+import { listAsRestored, listTree } from '../support/tree-listing.ts'
 import { ended } from '../support/wait.ts'
 import { type Sshd, startSshd } from './sshd.ts'
 import { type DavServer, davPassword, davUser, startLighttpd } from './webdav.ts'
@@ -59,7 +59,7 @@ describe('sync-to', () => {
     const first = await home.run('repository', 'sync-to', ...flags, '--parallel=4')
     expect(first.stderr).toMatch(/Found \d+ BLOBs to copy/)
     expect([first.status, first.stdout]).toEqual([0, ''])
-    expect(await restoredFrom(flags)).toEqual(listTree(source))
+    expect(await restoredFrom(flags)).toEqual(listAsRestored(source))
     const second = await home.run('repository', 'sync-to', ...flags, '--must-exist', '--delete')
     expect(second.stderr).toMatch(/Found 0 BLOBs to copy/)
     expect(second.status).toBe(0)
@@ -79,7 +79,7 @@ describe('sync-to', () => {
     const rest = await home.run('repository', 'sync-to', ...sftp(path))
     expect(rest.status).toBe(0)
     expect(Number(/(\d+) in sync/.exec(rest.stderr)?.[1])).toBeGreaterThanOrEqual(2)
-    expect(await restoredFrom(sftp(path))).toEqual(listTree(source))
+    expect(await restoredFrom(sftp(path))).toEqual(listAsRestored(source))
   })
 
   test('refuses what holds another repository, and a folder that is not there', async () => {

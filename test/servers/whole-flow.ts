@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import type { KuraHome } from '../support/kura.ts'
 import { contentBytes } from '../support/source-tree.ts'
-import { listTree } from '../support/tree-listing.ts'
+import { listAsRestored, listTree } from '../support/tree-listing.ts'
 import { ended } from '../support/wait.ts'
 
 const canMount = existsSync('/dev/fuse')
@@ -59,7 +59,7 @@ export async function shortFlow(home: KuraHome, storage: readonly string[]): Pro
 async function restores(home: KuraHome, what: string, like: string, name: string): Promise<void> {
   const target = home.path(name)
   await home.ok('restore', what, target)
-  expect(listTree(target)).toEqual(listTree(like))
+  expect(listTree(target)).toEqual(listAsRestored(like))
 }
 
 /** Reads a file out of a mount, writes others into backup/ and finds them in the snapshot that the flush made. */

@@ -36,6 +36,7 @@ const flags = [
   { name: 'skip-owners', type: 'bool' },
   { name: 'skip-permissions', type: 'bool' },
   { name: 'skip-times', type: 'bool' },
+  { name: 'own-folder-times', type: 'bool', describe: 'Sub-folders get their own time instead of the newest time in them' },
   { name: 'ignore-permission-errors', type: 'bool', default: 'true' },
   { name: 'write-files-atomically', type: 'bool' },
   { name: 'ignore-errors', type: 'bool' },
@@ -76,7 +77,7 @@ export const restore = defineCommand({
     if (mode === 'local') return restoreLocally(c, found.entry, target, values, Number.POSITIVE_INFINITY)
     const { restoreArchive } = await import('#snapshot/restore/archive.ts')
     const observer = new RestoreProgress(c, repository.clock, values['ignore-errors'])
-    const request = { repository, root: found.entry, target, mode, observer, signal: c.stop }
+    const request = { repository, root: found.entry, target, mode, ownFolderTimes: values['own-folder-times'], observer, signal: c.stop }
     finish(c, await restoreArchive(request).finally(() => observer.end()), values['ignore-errors'])
   },
 })
@@ -110,6 +111,7 @@ async function restoreLocally(c: CommandContext, root: DirectoryEntry, target: s
     skipOwners: values['skip-owners'],
     skipPermissions: values['skip-permissions'],
     skipTimes: values['skip-times'],
+    ownFolderTimes: values['own-folder-times'],
     ignorePermissionErrors: values['ignore-permission-errors'],
     writeFilesAtomically: values['write-files-atomically'],
     writeSparseFiles: values['write-sparse-files'],

@@ -19,6 +19,8 @@ export interface ArchiveRequest {
   /** File to write; replaced if it exists. */
   readonly target: string
   readonly mode: ArchiveMode
+  /** Sub-directories get the time that they had, not the newest one of what is in them. */
+  readonly ownFolderTimes?: boolean
   readonly observer?: RestoreObserver
   readonly signal?: AbortSignal
 }
@@ -65,7 +67,8 @@ export async function restoreArchive(request: ArchiveRequest): Promise<RestoreRe
   }
 }
 
-async function addTree({ repository, root, mode, observer, signal }: ArchiveRequest, writer: ArchiveWriter): Promise<RestoreResult> {
+async function addTree(request: ArchiveRequest, writer: ArchiveWriter): Promise<RestoreResult> {
+  const { repository, root, mode, observer, signal, ownFolderTimes = false } = request
   const counters = newRestoreCounters()
   const failures: RestoreFailure[] = []
   const fail = (path: string, error: unknown) => {
@@ -73,7 +76,8 @@ async function addTree({ repository, root, mode, observer, signal }: ArchiveRequ
     failures.push(failure)
     observer?.failed?.(failure)
   }
-  for await (const { path, entry } of walkTree(repository, root, { onError: (item, error) => fail(item.path, error) })) {
+  const walk = walkTree(repository, root, { asStored: ownFolderTimes, onError: (item, error) => fail(item.path, error) })
+  for await (const { path, entry } of walk) {
     if (signal?.aborted) throw new CancelledError('the restore was cancelled; nothing of the archive is left')
     const name = path === '' ? entry.name : path
     let body: ArchiveBody & { readonly sizeBytes: number }

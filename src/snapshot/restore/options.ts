@@ -9,6 +9,8 @@ export interface LocalRestoreOptions {
   readonly skipOwners: boolean
   readonly skipPermissions: boolean
   readonly skipTimes: boolean
+  /** Sub-directories get the time that they had, not the newest one of what is in them. */
+  readonly ownFolderTimes: boolean
   readonly ignorePermissionErrors: boolean
   readonly writeFilesAtomically: boolean
   readonly writeSparseFiles: boolean
@@ -32,6 +34,7 @@ export const defaultRestoreOptions: LocalRestoreOptions = {
   skipOwners: false,
   skipPermissions: false,
   skipTimes: false,
+  ownFolderTimes: false,
   ignorePermissionErrors: true,
   writeFilesAtomically: false,
   writeSparseFiles: false,

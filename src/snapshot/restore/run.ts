@@ -5,7 +5,7 @@ import { Limiter } from '#base/limit.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import type { Repository } from '#repo/repository/repository.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
-import { readStoredDirectory } from '#snapshot/tree/repository-tree.ts'
+import { readDirectory, readStoredDirectory } from '#snapshot/tree/repository-tree.ts'
 import { setAttributes, setNewFileAttributes } from './attributes.ts'
 import { deleteExtra } from './delete-extra.ts'
 import { checkName, HostileEntryError, RestoreConflictError } from './errors.ts'
@@ -101,8 +101,8 @@ async function restoreDirectory(
     if (ancestors.includes(entry.objectId)) throw new HostileEntryError('the directory contains itself; it is not restored')
     if (ancestors.length > maxDepth)
       throw new HostileEntryError(`the tree is deeper than ${maxDepth} directories; the rest is not restored`)
-    // As stored, not as listings show it: a restored directory gets the time that it had, not the newest one below it.
-    const { entries } = await readStoredDirectory(run.repository, entry.objectId as ObjectId)
+    const read = run.options.ownFolderTimes ? readStoredDirectory : readDirectory
+    const { entries } = await read(run.repository, entry.objectId as ObjectId)
     if (run.options.deleteExtra)
       deleteExtra(path, entries, run.counters, (name, error) => fail(run, relative === '' ? name : `${relative}/${name}`, error))
     await restoreChildren(run, entries, path, relative, [...ancestors, entry.objectId])

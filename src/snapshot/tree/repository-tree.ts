@@ -49,6 +49,8 @@ export interface WalkOptions {
   readonly maxDepth?: number
   /** Called for a directory; false leaves it unread. */
   readonly enter?: (item: WalkedEntry) => boolean
+  /** Sub-directories with their own size and time. */
+  readonly asStored?: boolean
   /** Told of directories that cannot be read; without it the error is thrown. */
   readonly onError?: (item: WalkedEntry, error: unknown) => void
 }
@@ -69,7 +71,7 @@ export async function* walkTree(repository: Repository, root: DirectoryEntry, op
       inside.length = depth
       if (inside.includes(id)) throw new DirectoryFormatError(`the directory "${path}" contains itself`)
       inside.push(id)
-      const { entries } = await readDirectory(repository, id)
+      const { entries } = await (options.asStored ? readStoredDirectory : readDirectory)(repository, id)
       for (const child of entries.reverse())
         stack.push({ path: path === '' ? child.name : `${path}/${child.name}`, entry: child, depth: depth + 1 })
     } catch (error) {

@@ -39,21 +39,26 @@ const restore = (root: DirectoryEntry, target: string, options: Partial<LocalRes
 
 const snapshotOf = async (source: string): Promise<DirectoryEntry> => rootOf((await upload(repository, source)).snapshot)
 
-/** All that a restore has to bring back, by path. */
-function look(folder: string): Map<string, object> {
+const later = (a: bigint, b: bigint): bigint => (a > b ? a : b)
+
+/** All that a restore has to bring back, by path. As it is restored, a folder below the first has the newest time of what is in it. */
+function look(folder: string, asRestored = false): Map<string, object> {
   const found = new Map<string, object>()
-  const visit = (relative: string) => {
+  const visit = (relative: string): bigint => {
     const path = join(folder, relative)
     const s = lstatSync(path, { bigint: true })
+    const names = s.isDirectory() ? readdirSync(path) : []
+    const newest = names.map((name) => visit(relative === '' ? name : `${relative}/${name}`)).reduce(later, 0n)
+    const timeNs = asRestored && relative !== '' && names.length > 0 ? newest : s.mtimeNs
     const kind = s.isDirectory()
       ? 'dir'
       : s.isSymbolicLink()
         ? `-> ${readlinkSync(path)}`
         : createHash('sha256').update(readFileSync(path)).digest('hex')
     // Without the addon times are exact to what a double of seconds holds.
-    const time = nativeAddon() ? s.mtimeNs : s.mtimeNs / 1000n
+    const time = nativeAddon() ? timeNs : timeNs / 1000n
     found.set(relative, { kind, mode: s.mode, uid: s.uid, gid: s.gid, time })
-    if (s.isDirectory()) for (const name of readdirSync(path)) visit(relative === '' ? name : `${relative}/${name}`)
+    return later(s.mtimeNs, newest)
   }
   visit('')
   return found
@@ -87,12 +92,13 @@ function nodeChown(path: string, uid: number, gid: number): void {
 }
 
 describe('a restore', () => {
-  it('brings back contents, modes with setuid and sticky bits, owners, and times of files, folders and links', async () => {
+  it('brings back contents, modes with setuid and sticky bits, owners, and times of files and links; folders have the newest time in them', async () => {
     const source = makeSource()
     const target = join(scratch(), 'made/on/the/way')
     const { counters, failures } = await restore(await snapshotOf(source), target)
     expect(failures).toEqual([])
-    expect(look(target)).toEqual(look(source))
+    expect(look(target)).toEqual(look(source, true))
+    expect(look(target).get('sub')).not.toEqual(look(source).get('sub'))
     expect(counters).toMatchObject({
       files: 5,
       directories: 3,
@@ -110,8 +116,16 @@ describe('a restore', () => {
     for (const options of [{}, {}, { writeFilesAtomically: true }, { writeSparseFiles: true }, { flushFiles: true, parallel: 1 }]) {
       const { failures } = await restore(root, target, options)
       expect(failures, JSON.stringify(options)).toEqual([])
-      expect(look(target), JSON.stringify(options)).toEqual(look(source))
+      expect(look(target), JSON.stringify(options)).toEqual(look(source, true))
     }
+  })
+
+  it('gives folders their own times when it is told so', async () => {
+    const source = makeSource()
+    const target = scratch()
+    const { failures } = await restore(await snapshotOf(source), target, { ownFolderTimes: true })
+    expect(failures).toEqual([])
+    expect(look(target)).toEqual(look(source))
   })
 
   it('of a single file goes to the target itself', async () => {

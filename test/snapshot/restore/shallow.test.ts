@@ -83,6 +83,16 @@ describe('a shallow restore', () => {
     expect(JSON.parse(text)).toMatchObject({ name: 'large', type: 'f', mode: '0644', size: 2000, obj: large?.objectId })
     expect(lstatSync(file).mode & 0o777).toBe(0o444)
     expect(Math.floor(lstatSync(file).mtimeMs)).toBe(Number((large?.modifiedNs ?? 0n) / 1_000_000n))
+    const sub = (await treeOf(repository, root)).get('sub')
+    const subFile = join(target, 'sub.kopia-entry/.kopia-entry')
+    // As listings show it: the size of all that is in the folder, and the newest time.
+    expect(JSON.parse(readFileSync(subFile, 'utf8'))).toMatchObject({
+      name: 'sub',
+      type: 'd',
+      size: sub?.summary?.totalBytes,
+      obj: sub?.objectId,
+    })
+    expect(Math.floor(lstatSync(subFile).mtimeMs)).toBe(Number((sub?.summary?.maxTimeNs ?? 0n) / 1_000_000n))
     expect(lstatSync(join(target, 'sub.kopia-entry')).mode & 0o777).toBe(0o700)
     expect(lstatSync(join(target, 'sub.kopia-entry/.kopia-entry')).mode & 0o777).toBe(0o555)
   })
@@ -181,7 +191,7 @@ describe('expanding a placeholder', () => {
 it('a snapshot of a shallow tree is the snapshot that it came from', async () => {
   const root = await sample()
   const target = join(scratch(), 't')
-  await restore(root, target, { shallowDepth: 1 })
+  await restore(root, target, { shallowDepth: 1, ownFolderTimes: true })
   const again = await snapshotOf(target)
   expect(again.objectId).toBe(root.objectId)
   rmSync(join(target, 'sub/file.kopia-entry'))
