@@ -1,5 +1,7 @@
 import { configFilePath } from '#base/paths.ts'
+import { processMetrics } from '#repo/blob/wrap/metrics.ts'
 import { type DirectRepository, isDirect, type Repository } from '#repo/repository/repository.ts'
+import { openConnected } from './connection.ts'
 import { CommandError } from './exit.ts'
 import type { ValuesOf } from './flag.ts'
 import type { globalFlags } from './global-flags.ts'
@@ -111,8 +113,7 @@ class Context implements CommandContext {
     return this.#repository
   }
 
-  async #open(onKeyDerivation?: () => void): Promise<Repository> {
-    const { openConnected } = await import('./connection.ts')
+  #open(onKeyDerivation?: () => void): Promise<Repository> {
     return openConnected(this, onKeyDerivation)
   }
 
@@ -138,10 +139,7 @@ class Context implements CommandContext {
     this.#ignoreSignals()
     const repository = await this.#repository?.catch(() => undefined)
     await repository?.close()
-    if (repository && isDirect(repository)) {
-      const { processMetrics } = await import('#repo/blob/wrap/metrics.ts')
-      this.log.debug(`storage: ${processMetrics.summary()}`)
-    }
+    if (repository && isDirect(repository)) this.log.debug(`storage: ${processMetrics.summary()}`)
   }
 }
 

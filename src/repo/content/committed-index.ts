@@ -11,6 +11,7 @@ import { CorruptIndexError } from './index/errors.ts'
 import type { IndexFile } from './index/index-file.ts'
 import { IndexSet } from './index/index-set.ts'
 import { parseIndex } from './index/parse.ts'
+import type { EpochManager } from './epoch/manager.ts'
 import type { IndexBlobManager } from './index-blobs/manager.ts'
 
 const refreshAfterMs = 15 * 60_000
@@ -86,6 +87,10 @@ export class CommittedIndex {
         this.#refreshing = undefined
       })
     await this.#refreshing
+  }
+
+  get epochs(): EpochManager | undefined {
+    return this.#parts.manager.epochs
   }
 
   /** Loads again whatever another client may have changed. */

@@ -49,6 +49,9 @@ export class DirectContentStore implements ContentStore {
       get committed() {
         return committed.set
       },
+      get epochs() {
+        return committed.epochs
+      },
       pendingPacks: () => new Set([...parts.writer.records.values()].map(({ packBlob }) => packBlob)),
       withoutRefresh: (work) => committed.withoutRefresh(work),
       changeIndexes: (work) => committed.change(work),

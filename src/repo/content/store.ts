@@ -1,5 +1,6 @@
 import type { BlobId } from '#repo/blob/storage.ts'
 import type { ContentId } from './content-id.ts'
+import type { EpochManager } from './epoch/manager.ts'
 import type { IndexSet } from './index/index-set.ts'
 import type { IndexBlobManager } from './index-blobs/manager.ts'
 
@@ -87,6 +88,8 @@ export interface ContentStore extends ContentReader {
 export interface ContentUpkeep {
   /** The committed contents as they are now; pending writes are not among them. It does not change, the next read gives another one. */
   readonly committed: IndexSet
+  /** Epochs of the index blobs, as they were last seen; undefined in repositories without. */
+  readonly epochs: EpochManager | undefined
   /** Packs that pending records name: in use, though no index blob says so yet. */
   pendingPacks(): ReadonlySet<BlobId>
   /** While `work` runs the indexes are not loaded again by themselves. */

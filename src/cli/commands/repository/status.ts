@@ -5,6 +5,7 @@ import { defineCommand, jsonFlags } from '#cli/flag.ts'
 import { existingPassword } from '#cli/password.ts'
 import { printJson } from '#cli/print/json.ts'
 import { maskSecrets, statusJson, statusLines } from '#cli/print/status.ts'
+import { readLocalConfig } from '#repo/repository/local-config.ts'
 import type { DirectRepository } from '#repo/repository/repository.ts'
 
 export const status = defineCommand({
@@ -15,24 +16,19 @@ export const status = defineCommand({
   ],
   async run(c, values) {
     const repository = await c.openDirect()
-    const [{ readLocalConfig }, volume] = await Promise.all([
-      import('#repo/repository/local-config.ts'),
+    const [config, volume, epochs] = await Promise.all([
+      readLocalConfig(c.configFile, c.env),
       repository.blobs.extras.capacity?.().catch(() => undefined),
+      // What opening has just seen, not listed again.
+      repository.contents.upkeep?.epochs?.state(),
     ])
-    const config = await readLocalConfig(c.configFile, c.env)
     const storage = { type: repository.blobs.connection.type, config: maskSecrets(repository.blobs.connection.config as JsonValue) }
-    const facts = { repository, config, configFile: c.configFile, storage, volume, currentEpoch: await currentEpoch(repository) }
+    const facts = { repository, config, configFile: c.configFile, storage, volume, currentEpoch: epochs?.writeEpoch }
     if (values.json) return printJson(c.io, statusJson(facts), values['json-indent'])
     for (const line of statusLines(facts, c.sizes, goJsonIndented(storage.config, ' '.repeat(21)))) c.io.out(line)
     if (values['reconnect-token']) await printToken(c, repository, values['reconnect-token-with-password'])
   },
 })
-
-async function currentEpoch(repository: DirectRepository): Promise<number | undefined> {
-  if (!repository.format.epochs.enabled) return undefined
-  const { readEpochState } = await import('#repo/content/epoch/refresh.ts')
-  return (await readEpochState(repository.blobs, repository.format.epochs, () => repository.clock.nowMs())).writeEpoch
-}
 
 async function printToken(c: CommandContext, repository: DirectRepository, withPassword: boolean): Promise<void> {
   const { encodeToken } = await import('#repo/repository/token.ts')
