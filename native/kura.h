@@ -52,6 +52,7 @@ bool register_cpu(napi_env env, napi_value exports);
 bool register_hash(napi_env env, napi_value exports);
 bool register_splitter(napi_env env, napi_value exports);
 bool register_seal(napi_env env, napi_value exports);
+bool register_open(napi_env env, napi_value exports);
 bool register_zstd(napi_env env, napi_value exports);
 bool register_galois(napi_env env, napi_value exports);
 bool register_files(napi_env env, napi_value exports);

@@ -44,11 +44,20 @@ export interface NativeAddon {
     identities: Uint8Array,
     out: Uint8Array,
   ): Promise<void>
-  /** Inverse for one; rejects with the code `TAG_MISMATCH` when the tag does not match. */
-  open(cipher: number, secret: Uint8Array, sealed: Uint8Array, identity: Uint8Array): Promise<Buffer>
+  /** Inverse for one; rejects with the code `TAG_MISMATCH` when the tag does not match. With `into`, exactly as long as the plain bytes, they
+   *  are put there, and it is what the promise resolves to; after a failure its bytes are rubbish. */
+  open(cipher: number, secret: Uint8Array, sealed: Uint8Array, identity: Uint8Array, into?: Uint8Array): Promise<Buffer>
   /** The same for sealed bytes [offset, offset + length) of an open file, read and decrypted piece by piece in one job. The caller keeps the
    *  descriptor open. Codes: `TAG_MISMATCH`, `SHORT_READ`, `READ_FAILED`. */
-  openFile(cipher: number, secret: Uint8Array, fd: number, offset: number, length: number, identity: Uint8Array): Promise<Buffer>
+  openFile(
+    cipher: number,
+    secret: Uint8Array,
+    fd: number,
+    offset: number,
+    length: number,
+    identity: Uint8Array,
+    into?: Uint8Array,
+  ): Promise<Buffer>
   /** zstd through libzstd.so.1; undefined where the library is missing. */
   readonly zstd:
     | { compress(data: Uint8Array, level: number): Promise<Buffer>; expand(data: Uint8Array, maxBytes: number): Promise<Buffer> }

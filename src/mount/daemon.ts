@@ -1,5 +1,5 @@
 import { mkdtemp, rmdir } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { tmpdir, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import { messageOf, UsageError } from '#base/errors.ts'
 import { MountBusyError, MountError } from '#fuse/errors.ts'
@@ -42,7 +42,7 @@ export interface SnapshotMountOptions {
   /** Directories that are kept though nobody uses them, and entries in them. */
   readonly maxCachedDirectories?: number
   readonly maxCachedEntries?: number
-  /** Plain file content kept in memory. */
+  /** Plain file content kept in memory; a quarter of that in addition for `backup/`. Default: 256 MiB, less where memory is short. */
   readonly maxCachedBytes?: number
   /** How old a listing of snapshots may be. */
   readonly refreshMs?: number
@@ -93,7 +93,7 @@ export interface SnapshotMount {
 const defaults = {
   maxCachedDirectories: 2_000,
   maxCachedEntries: 200_000,
-  maxCachedBytes: 128 << 20,
+  maxCachedBytes: Math.min(256 << 20, Math.max(64 << 20, totalmem() / 16)),
   refreshMs: 3_000,
   timeoutMs: 60_000,
 }
@@ -173,7 +173,7 @@ async function openWritable(
 ): Promise<OpenedOverlay[] | undefined> {
   if (writable === undefined || repository.client.readOnly) return undefined
   if (target !== 'all') throw new UsageError(`Cannot mount ${target} writable: backup/ is beside all snapshots. Mount "all" instead.`)
-  return openOverlays(repository, { ...writable, timeoutMs, maxCachedBytes: maxCachedBytes / 2, warn })
+  return openOverlays(repository, { ...writable, timeoutMs, maxCachedBytes: maxCachedBytes / 4, warn })
 }
 
 function withOverlays(
@@ -246,7 +246,9 @@ async function buildTree(
     maxIdleEntries: options.maxCachedEntries,
     timeoutMs: options.timeoutMs,
   })
-  const reader = new FileReader(repository.objects, new SegmentCache(options.maxCachedBytes, options.maxCachedBytes / 2), options.timeoutMs)
+  // Replies are written in the turn of the event loop that gets their bytes.
+  const segments = new SegmentCache(options.maxCachedBytes, options.maxCachedBytes / 2, { reusesMemory: true })
+  const reader = new FileReader(repository.objects, segments, options.timeoutMs)
   const views = { templates: (options.views ?? []).map(checkView), versions }
   const live = await plantRoot(repository, target, tables, views, options.refreshMs, warn, invalidate)
   const onLiveVisit = (): Promise<void> | undefined => live?.visit()

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import { errno, FuseError } from '#fuse/errno.ts'
 import type { Reply } from '#fuse/operations.ts'
+import type { PlainMemory } from '#repo/content/store.ts'
 import type { ObjectId, ObjectManager } from '#repo/object/object.ts'
 import { isIndirect } from '#repo/object/object-id.ts'
 import { withDeadline } from './deadline.ts'
@@ -14,8 +15,10 @@ const firstAheadBytes = 4 << 20
 const maxAheadBytes = 24 << 20
 /** A first read this long is taken for the first of many. */
 const eagerBytes = 1 << 20
-/** Reads of one reader overtake each other by the kernel's own read-ahead. */
-const slackBytes = 4 << 20
+/** Reads of one reader overtake each other by the kernel's own read-ahead, by so many of their lengths: two that lie further apart are no
+ *  sign that somebody moves forward. */
+const slackReads = 16
+const maxSlackBytes = 4 << 20
 const nothing = new Uint8Array(0)
 
 /** Readers of one object that are told apart by where they are. */
@@ -43,7 +46,7 @@ export class FileReader {
   ) {}
 
   /** Bytes [offset, offset + size) of the object, fewer at its end: at once when they are in memory, else a promise. The result is a view
-   *  that must not be changed. Rejects with what reading the object throws, or FuseError(ETIMEDOUT). */
+   *  that must not be changed; how long it is good for is the cache's to say (SegmentCacheOptions). Rejects with what reading the object throws, or FuseError(ETIMEDOUT). */
   read(id: ObjectId, offset: number, size: number): Reply<Uint8Array> {
     if (!isIndirect(id)) {
       const whole = this.cache.peek(wholeKey(id))
@@ -55,7 +58,7 @@ export class FileReader {
 
   /** Loads an object of one part ahead of use. False when there is no room for more on its way. */
   aheadWhole(id: ObjectId, sizeBytes: number): boolean {
-    return isIndirect(id) || this.cache.ahead(wholeKey(id), sizeBytes, () => this.readWhole(id))
+    return isIndirect(id) || this.cache.ahead(wholeKey(id), sizeBytes, (memory) => this.readWhole(id, memory))
   }
 
   private bounded<T>(id: ObjectId, work: Promise<T>): Promise<T> {
@@ -63,11 +66,11 @@ export class FileReader {
   }
 
   private loadWhole(id: ObjectId): Promise<Uint8Array> {
-    return this.cache.get(wholeKey(id), () => this.readWhole(id))
+    return this.cache.get(wholeKey(id), (memory) => this.readWhole(id, memory))
   }
 
-  private async readWhole(id: ObjectId): Promise<Uint8Array> {
-    const segments = await openSegments(this.objects, id)
+  private async readWhole(id: ObjectId, memory: PlainMemory | undefined): Promise<Uint8Array> {
+    const segments = await openSegments(this.objects, id, memory)
     return segments.sizeBytes === 0 ? nothing : segments.load(0, segments.segmentAt(0).end)
   }
 
@@ -119,13 +122,13 @@ export class FileReader {
 
   private async segment(id: ObjectId, object: ObjectSegments, offset: number): Promise<{ start: number; end: number; bytes: Uint8Array }> {
     const { start, end } = object.segmentAt(offset)
-    const bytes = await this.cache.get(segmentKey(id, start), () => object.load(start, end))
+    const bytes = await this.cache.get(segmentKey(id, start), (memory) => object.load(start, end, memory))
     return { start, end, bytes }
   }
 
   /** Asks for what a forward reader wants next. */
   private readAhead(id: ObjectId, object: ObjectSegments, offset: number, end: number): void {
-    const position = this.positionAt(id, offset)
+    const position = this.positionAt(id, offset, Math.min((end - offset) * slackReads, maxSlackBytes))
     const isFirst = position.next === offset && position.aheadTo === 0
     position.next = Math.max(position.next, end)
     // The first read of a reader says nothing yet, unless it begins at the beginning and is long.
@@ -137,13 +140,13 @@ export class FileReader {
     const limit = Math.min(position.next + position.aheadBytes, object.sizeBytes)
     for (let at = Math.max(offset, position.aheadTo); at < limit; ) {
       const { start, end: segmentEnd } = object.segmentAt(at)
-      if (!this.cache.ahead(segmentKey(id, start), segmentEnd - start, () => object.load(start, segmentEnd))) return
+      if (!this.cache.ahead(segmentKey(id, start), segmentEnd - start, (memory) => object.load(start, segmentEnd, memory))) return
       position.aheadTo = at = segmentEnd
     }
   }
 
   /** The reader that this read continues, or a new one in place of the one that was longest idle. */
-  private positionAt(id: ObjectId, offset: number): ReadPosition {
+  private positionAt(id: ObjectId, offset: number, slackBytes: number): ReadPosition {
     let known = this.positions.get(id)
     if (known === undefined) {
       known = []

@@ -1,3 +1,4 @@
+import type { PlainMemory } from '#repo/content/store.ts'
 import { CorruptObjectError } from '#repo/object/errors.ts'
 import type { ObjectId, ObjectManager, ObjectReader } from '#repo/object/object.ts'
 
@@ -9,18 +10,19 @@ export interface ObjectSegments {
   readonly sizeBytes: number
   /** Bounds of the part with the byte at `offset` (which must be below sizeBytes). */
   segmentAt(offset: number): { readonly start: number; readonly end: number }
-  load(start: number, end: number): Promise<Uint8Array>
+  /** The part, perhaps in what `memory` returned. */
+  load(start: number, end: number, memory?: PlainMemory): Promise<Uint8Array>
 }
 
-/** Opens an object for reading by parts. Throws what ObjectManager.open throws. */
-export async function openSegments(objects: ObjectManager, id: ObjectId): Promise<ObjectSegments> {
-  const reader = await objects.open(id)
+/** Opens an object for reading by parts; one of a single part may lie in what `memory` returned. Throws what ObjectManager.open throws. */
+export async function openSegments(objects: ObjectManager, id: ObjectId, memory?: PlainMemory): Promise<ObjectSegments> {
+  const reader = await objects.open(id, memory)
   const { segmentAt, loadSegment } = reader
   if (segmentAt !== undefined && loadSegment !== undefined)
     return {
       sizeBytes: reader.sizeBytes,
       segmentAt: (offset) => segmentAt.call(reader, offset),
-      load: (start) => loadSegment.call(reader, start),
+      load: (start, _end, into) => loadSegment.call(reader, start, into),
     }
   return {
     sizeBytes: reader.sizeBytes,

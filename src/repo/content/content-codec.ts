@@ -3,7 +3,7 @@ import { compressorByHeader } from '#repo/compression/registry.ts'
 import type { Cipher } from '#repo/crypto/algorithms.ts'
 import { type ContentId, identityOf, isMetadata } from './content-id.ts'
 import { ContentWriteError, CorruptContentError } from './errors.ts'
-import type { ContentInfo } from './store.ts'
+import type { ContentInfo, PlainMemory } from './store.ts'
 
 const compressionHeaderBytes = 4
 /** Smaller contents are opened on the main thread: a trip through the thread pool costs more. */
@@ -36,16 +36,25 @@ export async function compressContent(id: ContentId, data: Uint8Array, wanted: n
 }
 
 /** Plaintext of a content's sealed bytes. Throws CorruptContentError. Source: spec 02, 2.2 and 6.2. */
-export function openContent(cipher: Cipher, info: ContentInfo, sealed: Uint8Array): Promise<Buffer> {
+export function openContent(cipher: Cipher, info: ContentInfo, sealed: Uint8Array, memory?: PlainMemory): Promise<Buffer> {
   return expandContent(info, (identity) =>
-    sealed.length < asyncOpenBytes ? cipher.open(sealed, identity) : cipher.openAsync(sealed, identity),
+    sealed.length < asyncOpenBytes ? cipher.open(sealed, identity) : cipher.openAsync(sealed, identity, ofPlain(info, memory)),
   )
 }
 
 /** openContent for one that lies in the file `fd`. Only for a cipher with openFile. Rejects as that does, or with CorruptContentError. */
-export function openContentFile(open: NonNullable<Cipher['openFile']>, info: ContentInfo, fd: number): Promise<Buffer> {
-  return expandContent(info, (identity) => open(fd, info.packOffset, info.packedLength, identity))
+export function openContentFile(
+  open: NonNullable<Cipher['openFile']>,
+  info: ContentInfo,
+  fd: number,
+  memory?: PlainMemory,
+): Promise<Buffer> {
+  return expandContent(info, (identity) => open(fd, info.packOffset, info.packedLength, identity, ofPlain(info, memory)))
 }
+
+/** What is decrypted of a compressed content is not yet the plain bytes. */
+const ofPlain = (info: ContentInfo, memory: PlainMemory | undefined): PlainMemory | undefined =>
+  info.compressionHeader === 0 ? memory : undefined
 
 async function expandContent(info: ContentInfo, open: (identity: Uint8Array) => Buffer | Promise<Buffer>): Promise<Buffer> {
   if (info.encryptionKeyId !== 0) throw corrupt(info, `it names the encryption key ${info.encryptionKeyId}, which nobody has`)

@@ -14,7 +14,7 @@ import { byId, mergedRows } from './merged-rows.ts'
 import type { PackPresence } from './pack-presence.ts'
 import type { PackWriter } from './pack-writer.ts'
 import { type PreparedContent, prepareContents } from './prepare.ts'
-import type { ContentCounters, ContentInfo, ContentStore, ContentToWrite, ContentUpkeep, IdRange } from './store.ts'
+import type { ContentCounters, ContentInfo, ContentStore, ContentToWrite, ContentUpkeep, IdRange, PlainMemory } from './store.ts'
 
 /** Longest time that finished contents wait for an index blob while writing goes on (spec 02, 2.1 step 5). */
 const flushEveryMs = 10 * 60_000
@@ -100,7 +100,7 @@ export class DirectContentStore implements ContentStore {
     return present
   }
 
-  async get(id: ContentId): Promise<Buffer> {
+  async get(id: ContentId, memory?: PlainMemory): Promise<Buffer> {
     let info = this.info(id)
     if (info) {
       // What is known can be read without waiting for a refresh, and even if that fails.
@@ -110,7 +110,7 @@ export class DirectContentStore implements ContentStore {
       info = this.info(id)
     }
     if (!info) throw new ContentNotFoundError(id)
-    const plain = await this.#read(info)
+    const plain = await this.#read(info, memory)
     this.#p.counters.readContents++
     this.#p.counters.readBytes += plain.length
     return plain
@@ -276,18 +276,18 @@ export class DirectContentStore implements ContentStore {
     return Math.max(Math.floor(this.#p.clock.nowMs() / 1000), known === undefined ? 0 : known.timestampSeconds + 1)
   }
 
-  async #read(info: ContentInfo): Promise<Buffer> {
+  async #read(info: ContentInfo, memory?: PlainMemory): Promise<Buffer> {
     const { writer, source, cipher } = this.#p
     const inMemory = writer.sealed(info)
     if (inMemory) return openContent(cipher, info, inMemory)
     const { openFile } = cipher
     if (openFile && source.withFile && info.packedLength >= fileOpenBytes) {
       // Whatever goes wrong here, the ordinary way finds out what it is.
-      const plain = await source.withFile(info.packBlob, (fd) => openContentFile(openFile, info, fd)).catch(() => undefined)
+      const plain = await source.withFile(info.packBlob, (fd) => openContentFile(openFile, info, fd, memory)).catch(() => undefined)
       if (plain) return plain
     }
     try {
-      return await openContent(cipher, info, await source.fetch(info))
+      return await openContent(cipher, info, await source.fetch(info), memory)
     } catch (error) {
       if (error instanceof CorruptContentError && (await source.forget(info))) return openContent(cipher, info, await source.fetch(info))
       if (error instanceof BlobNotFoundError) return this.#readMoved(info, error)

@@ -37,6 +37,9 @@ export interface ContentToWrite {
   readonly compressionHeader: number
 }
 
+/** Gives memory of the asked length for plain bytes. */
+export type PlainMemory = (sizeBytes: number) => Buffer
+
 export interface ContentReader {
   /** Newest record of a content over pending writes and the loaded indexes, deleted ones included (down to the watermark).
    *  Synchronous: a binary search in the index bytes, no I/O. */
@@ -46,8 +49,9 @@ export interface ContentReader {
   isPresent(id: ContentId): Promise<boolean>
   /** The same for many at once, in the order given; absent where that would be no faster. */
   arePresent?(ids: readonly ContentId[]): Promise<boolean[]>
-  /** Plaintext. ContentNotFoundError, CorruptContentError, or the storage's errors. */
-  get(id: ContentId): Promise<Buffer>
+  /** Plaintext. It may lie in what `memory` returned, which must stay untouched until then; that may be asked for more than once, or never.
+   *  ContentNotFoundError, CorruptContentError, or the storage's errors. */
+  get(id: ContentId, memory?: PlainMemory): Promise<Buffer>
   /** Rows in key order, the winner of each ID. */
   iterate(range: IdRange, includeDeleted: boolean): Iterable<ContentInfo>
   /** Loads packs or ranges into the cache ahead of use (spec 02, 6.5); errors are not thrown. Returns the known IDs. */

@@ -18,8 +18,12 @@ export interface Cipher {
   /** Throws DecryptionError. */
   open(sealed: Uint8Array, identity: Uint8Array): Buffer
   sealMany(plains: readonly Uint8Array[], identities: readonly Uint8Array[]): Promise<Buffer[]>
-  openAsync(sealed: Uint8Array, identity: Uint8Array): Promise<Buffer>
+  /** open on another thread where that pays. With `memory` the result may lie in what that returns, which must be as long as it is asked
+   *  for; its bytes are rubbish when this rejects. */
+  openAsync(sealed: Uint8Array, identity: Uint8Array, memory?: (sizeBytes: number) => Buffer): Promise<Buffer>
   /** openAsync for a range of an open file, without the sealed bytes passing through JavaScript. Absent where that cannot be done: no
    *  addon, or error correction around the bytes. Rejects for whatever is wrong; reading the bytes and opening them tells what. */
-  readonly openFile?: ((fd: number, offset: number, length: number, identity: Uint8Array) => Promise<Buffer>) | undefined
+  readonly openFile?:
+    | ((fd: number, offset: number, length: number, identity: Uint8Array, memory?: (sizeBytes: number) => Buffer) => Promise<Buffer>)
+    | undefined
 }

@@ -74,7 +74,8 @@ class ContentCipher implements Cipher {
     const native = nativeAddon()
     this.openFile =
       native?.openFile && !ecc
-        ? (fd, offset, length, identity) => native.openFile(nativeNumber, secret, fd, offset, length, identity)
+        ? async (fd, offset, length, identity, memory) =>
+            native.openFile(nativeNumber, secret, fd, offset, length, identity, memory?.(length - overheadBytes))
         : undefined
   }
 
@@ -119,13 +120,13 @@ class ContentCipher implements Cipher {
     })
   }
 
-  async openAsync(sealed: Uint8Array, identity: Uint8Array): Promise<Buffer> {
+  async openAsync(sealed: Uint8Array, identity: Uint8Array, memory?: (sizeBytes: number) => Buffer): Promise<Buffer> {
     const native = nativeAddon()
     if (!native || sealed.length < smallBytes) return this.open(sealed, identity)
     const inner = this.withoutEcc(sealed)
     if (inner.length < overheadBytes) throw tooShort(inner.length)
     try {
-      return await native.open(this.nativeNumber, this.secret, inner, identity)
+      return await native.open(this.nativeNumber, this.secret, inner, identity, memory?.(inner.length - overheadBytes))
     } catch (cause) {
       // Memory that ran out, say, is no damage: nobody must go and repair what is whole.
       if (systemCode(cause) !== 'TAG_MISMATCH') throw cause

@@ -33,7 +33,7 @@ export function createObjectManager({ contents, format }: ObjectManagerOptions):
   return {
     createWriter,
     writeMany: (objects) => writeMany(context, objects),
-    open: (id) => openObject(contents, id),
+    open: (id, memory) => openObject(contents, id, [], memory),
     async readAll(id, maxBytes = defaultMaxBytes) {
       const object = await openObject(contents, id)
       if (object.sizeBytes > maxBytes) throw new ObjectTooLargeError(id, object.sizeBytes, maxBytes)

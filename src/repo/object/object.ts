@@ -1,4 +1,5 @@
 import type { ContentId } from '#repo/content/content-id.ts'
+import type { PlainMemory } from '#repo/content/store.ts'
 
 /** `I*` `Z`? content ID (spec 03, 1.1). */
 export type ObjectId = string & { readonly __brand: 'ObjectId' }
@@ -10,8 +11,8 @@ export interface ObjectReader {
   /** Bounds of the stored part that holds the byte at `offset` (below sizeBytes). Parts are decrypted whole: callers that keep parts in
    *  memory themselves ask for them by these bounds. Absent where the parts are not known. */
   segmentAt?(offset: number): { readonly start: number; readonly end: number }
-  /** The part that begins at `start`, not to be changed; the reader does not keep it. */
-  loadSegment?(start: number): Promise<Uint8Array>
+  /** The part that begins at `start`, not to be changed; the reader does not keep it. It may lie in what `memory` returned. */
+  loadSegment?(start: number, memory?: PlainMemory): Promise<Uint8Array>
   close(): void
 }
 
@@ -65,8 +66,8 @@ export interface ObjectManager {
   /** Whole objects at once, for small files and directories: one batch for hashing and sealing. Each must fit one content
    *  (shorter than the splitter's minimum), or is written through a writer. */
   writeMany(objects: readonly { readonly data: Uint8Array; readonly options: ObjectWriterOptions }[]): Promise<ObjectId[]>
-  /** ObjectNotFoundError, InvalidObjectIdError. */
-  open(id: ObjectId): Promise<ObjectReader>
+  /** The bytes of an object that is one content may lie in what `memory` returned. ObjectNotFoundError, InvalidObjectIdError. */
+  open(id: ObjectId, memory?: PlainMemory): Promise<ObjectReader>
   /** All bytes; refuses more than `maxBytes`. */
   readAll(id: ObjectId, maxBytes?: number): Promise<Buffer>
   /** Contents an object is made of, index streams included (spec 03, 1.5). */

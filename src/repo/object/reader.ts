@@ -2,7 +2,7 @@ import { KuraError } from '#base/errors.ts'
 import { mapLimited } from '#base/limit.ts'
 import { compressorByHeader } from '#repo/compression/registry.ts'
 import type { ContentId } from '#repo/content/content-id.ts'
-import type { ContentReader } from '#repo/content/store.ts'
+import type { ContentReader, PlainMemory } from '#repo/content/store.ts'
 import { CorruptObjectError, ObjectNotFoundError, ObjectTooLargeError } from './errors.ts'
 import { type ChunkList, decodeChunkList } from './indirect.ts'
 import type { ObjectId, ObjectReader } from './object.ts'
@@ -17,10 +17,15 @@ const chunksHeld = 2
 /** Parts that are objects of several chunks themselves are handed out in pieces of this size. */
 const pieceBytes = 4 << 20
 
-/** Opens an object (spec 03, 1.5). `inside` = indirect objects on the way to this one. ObjectNotFoundError, InvalidObjectIdError,
- *  CorruptObjectError. */
-export async function openObject(contents: ContentReader, id: ObjectId, inside: readonly ObjectId[] = []): Promise<LoadedObject> {
-  if (!isIndirect(id)) return new DirectObject(await readDirect(contents, id))
+/** Opens an object (spec 03, 1.5). `inside` = indirect objects on the way to this one. `memory`: where the bytes of a direct one may go.
+ *  ObjectNotFoundError, InvalidObjectIdError, CorruptObjectError. */
+export async function openObject(
+  contents: ContentReader,
+  id: ObjectId,
+  inside: readonly ObjectId[] = [],
+  memory?: PlainMemory,
+): Promise<LoadedObject> {
+  if (!isIndirect(id)) return new DirectObject(await readDirect(contents, id, maxChunkBytes, memory))
   return new IndirectObject(contents, id, await readChunkList(contents, id, inside), inside)
 }
 
@@ -43,19 +48,19 @@ export async function readChunkList(contents: ContentReader, id: ObjectId, insid
   return decodeChunkList(id, await index.all())
 }
 
-/** Plain bytes of an object held by one content, of at most `maxBytes`. */
-export async function readDirect(contents: ContentReader, id: ObjectId, maxBytes = maxChunkBytes): Promise<Buffer> {
+/** Plain bytes of an object held by one content, of at most `maxBytes`. They may lie in what `memory` returned. */
+export async function readDirect(contents: ContentReader, id: ObjectId, maxBytes = maxChunkBytes, memory?: PlainMemory): Promise<Buffer> {
   const { compressed, content } = objectIdParts(id)
   if (content === '') throw new ObjectNotFoundError(id)
-  const stored = await getContent(contents, id, content)
+  const stored = await getContent(contents, id, content, compressed ? undefined : memory)
   if (!compressed) return stored
   if (stored.length < 4) throw new CorruptObjectError(id, 'its content is too short to be compressed')
   return compressorByHeader(stored.readUInt32BE(0)).expand(stored.subarray(4), maxBytes)
 }
 
-async function getContent(contents: ContentReader, id: ObjectId, content: ContentId): Promise<Buffer> {
+async function getContent(contents: ContentReader, id: ObjectId, content: ContentId, memory?: PlainMemory): Promise<Buffer> {
   try {
-    return await contents.get(content)
+    return await contents.get(content, memory)
   } catch (error) {
     if (error instanceof KuraError && error.code === 'CONTENT_NOT_FOUND') throw new ObjectNotFoundError(id, { cause: error })
     throw error
@@ -156,9 +161,9 @@ class IndirectObject implements LoadedObject {
     return { start: piece, end: Math.min(piece + pieceBytes, end) }
   }
 
-  async loadSegment(start: number): Promise<Uint8Array> {
+  async loadSegment(start: number, memory?: PlainMemory): Promise<Uint8Array> {
     const chunk = this.chunks.find(start)
-    if (!isIndirect(this.chunks.id(chunk))) return (await this.#load(chunk)).all()
+    if (!isIndirect(this.chunks.id(chunk))) return this.#loadDirect(chunk, memory)
     const piece = Buffer.allocUnsafe(this.segmentAt(start).end - start)
     await this.read(piece, start)
     return piece
@@ -183,11 +188,15 @@ class IndirectObject implements LoadedObject {
 
   async #load(chunk: number): Promise<LoadedObject> {
     const id = this.chunks.id(chunk)
-    const length = this.chunks.length(chunk)
     if (isIndirect(id)) return openObject(this.contents, id, [...this.inside, this.id])
-    const bytes = await readDirect(this.contents, id, Math.min(length, maxChunkBytes))
+    return new DirectObject(await this.#loadDirect(chunk))
+  }
+
+  async #loadDirect(chunk: number, memory?: PlainMemory): Promise<Buffer> {
+    const length = this.chunks.length(chunk)
+    const bytes = await readDirect(this.contents, this.chunks.id(chunk), Math.min(length, maxChunkBytes), memory)
     if (bytes.length !== length)
       throw new CorruptObjectError(this.id, `chunk ${chunk} has ${bytes.length} bytes instead of the ${length} that its index says`)
-    return new DirectObject(bytes)
+    return bytes
   }
 }
