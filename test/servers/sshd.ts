@@ -10,7 +10,9 @@ export interface Sshd {
   readonly username: string
   readonly keyfile: string
   readonly knownHosts: string
-  /** Ends every session (the processes below the listener), which goes on listening. */
+  /** Processes below the listener: sessions. */
+  sessions(): number
+  /** Ends every session; the listener goes on listening. */
   cut(): number
   stop(): void
 }
@@ -56,12 +58,14 @@ export async function startSshd(folder: string, lines: readonly string[] = []): 
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true })
   const child = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', at('sshd_config')], { stdio: 'ignore' })
   await answering(port)
+  const children = () => readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').split(' ').filter(Boolean)
   const cut = (): number => {
-    const sessions = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').split(' ').filter(Boolean)
-    for (const pid of sessions) process.kill(Number(pid), 'SIGKILL')
-    return sessions.length
+    const pids = children()
+    for (const pid of pids) process.kill(Number(pid), 'SIGKILL')
+    return pids.length
   }
-  return { port, username: userInfo().username, keyfile, knownHosts: at('known_hosts'), cut, stop: () => child.kill() }
+  const sessions = () => children().length
+  return { port, username: userInfo().username, keyfile, knownHosts: at('known_hosts'), sessions, cut, stop: () => child.kill() }
 }
 
 /** Waits until something listens on a port of loopback. Throws when nothing does within 15 seconds. */

@@ -8,6 +8,7 @@ import { isTransientCode } from '../system-errors.ts'
 import { passphraseError, readableKey } from './key.ts'
 import { fingerprintOf, type KnownKeys, knownKeysOf } from './known-hosts.ts'
 import type { SftpOptions } from './options.ts'
+import { leanSocket } from './socket.ts'
 
 const connectTimeoutMs = 30_000
 /** Connections hold no passphrase: it must not lie beside the key. */
@@ -15,6 +16,9 @@ const passphraseVariable = 'KURA_SFTP_KEY_PASSPHRASE'
 const keepaliveIntervalMs = 15_000
 /** With nothing heard from a server that owes answers for this long, the connection is given up. */
 export const defaultStallMs = 60_000
+
+/** Ciphers whose input ssh2 decrypts at once into memory of its own; of others (and with its own addon) it may keep pieces of what came. */
+const keepsNothing = /-gcm(?:@|$)/
 
 /** One SFTP session over one connection. Every request fails with TransientStorageError once the connection is gone. */
 export class SftpSession {
@@ -76,10 +80,16 @@ export async function connectSession(o: SftpOptions, stallMs = defaultStallMs): 
   const where = `${o.username}@${o.host}:${o.port}`
   const known = await knownKeys(o)
   const privateKey = o.password === '' ? await keyOf(o) : undefined
-  const { default: ssh2 } = await import('ssh2')
+  const [
+    { default: ssh2 },
+    {
+      default: { bindingAvailable },
+    },
+  ] = await Promise.all([import('ssh2'), import('ssh2/lib/protocol/crypto.js')])
   const passphrase = process.env[passphraseVariable] ?? ''
   if (privateKey !== undefined) checkKey(ssh2.utils.parseKey(privateKey, passphrase), o, passphrase)
   const client = new ssh2.Client()
+  const { socket, reuse } = leanSocket(o.host.replace(/^\[(.*)\]$/, '$1'), o.port)
   let refusal: StorageError | undefined
   return new Promise((resolve, reject) => {
     let session: SftpSession | undefined
@@ -91,9 +101,10 @@ export async function connectSession(o: SftpOptions, stallMs = defaultStallMs): 
       }
     }
     client.on('error', fail)
-    // Small requests that wait for the answers to others take 40 ms each.
-    client.on('connect', () => client.setNoDelay(true))
     client.on('close', () => fail(new Error('the server closed the connection')))
+    client.on('handshake', ({ sc }) => {
+      if (keepsNothing.test(sc.cipher) && !bindingAvailable) reuse()
+    })
     client.on('ready', () =>
       client.sftp((error, sftp) => {
         if (error) return fail(error)
@@ -104,8 +115,7 @@ export async function connectSession(o: SftpOptions, stallMs = defaultStallMs): 
       }),
     )
     client.connect({
-      host: o.host.replace(/^\[(.*)\]$/, '$1'),
-      port: o.port,
+      sock: socket,
       username: o.username,
       readyTimeout: connectTimeoutMs,
       keepaliveInterval: keepaliveIntervalMs,

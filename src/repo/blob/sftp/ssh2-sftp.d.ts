@@ -20,3 +20,11 @@ declare module 'ssh2/lib/protocol/SFTP.js' {
     channel: { readonly type: string; readonly incoming: End; readonly outgoing: End },
   ) => import('ssh2').SFTPWrapper & { push(data: Buffer | null): void; _init(): void }
 }
+
+declare module 'ssh2/lib/protocol/crypto.js' {
+  const crypto: {
+    /** Whether ssh2's own addon is there; it need not be. */
+    readonly bindingAvailable: boolean
+  }
+  export default crypto
+}
