@@ -58,6 +58,9 @@ const program = join(dist, 'kura')
 writeFileSync(program, "#!/usr/bin/env node\nimport './main.mjs'\n")
 chmodSync(program, 0o755)
 
+// The manual page is what the program says of itself.
+writeFileSync(join(dist, 'kura.1'), execFileSync(process.execPath, [program, '--help-man'], { maxBuffer: 1 << 24 }))
+
 // Chunks of earlier builds go once nothing that runs can still want to load them; the addon (kura.node) stays.
 const keptMs = 30 * 60_000
 const fresh = new Set(output.map((chunk) => chunk.fileName))

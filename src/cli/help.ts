@@ -32,7 +32,8 @@ export async function longHelp(host: Host): Promise<string> {
   return parts.join('\n')
 }
 
-function visiblePaths(branch: Branch, above: readonly string[]): string[][] {
+/** Paths of all commands that `--help-full` would not hide, in the order of the tree. */
+export function visiblePaths(branch: Branch, above: readonly string[]): string[][] {
   return Object.entries(branch.children)
     .filter(([, node]) => !node.hidden)
     .flatMap(([name, node]) => (isLeaf(node) ? [[...above, name]] : visiblePaths(node, [...above, name])))

@@ -39,7 +39,8 @@ export async function runLine(words: readonly string[], host: Host): Promise<num
 async function actAtOnce(line: ParsedLine, words: readonly string[], host: Host): Promise<boolean> {
   const { io } = host
   if (isGiven(line, 'version')) io.out((await import('./version.ts')).versionLine())
-  else if (isGiven(line, 'help-long') || isGiven(line, 'help-man')) io.write(await (await import('./help.ts')).longHelp(host))
+  else if (isGiven(line, 'help-long')) io.write(await (await import('./help.ts')).longHelp(host))
+  else if (isGiven(line, 'help-man')) io.write(await (await import('./man-page.ts')).manPage(root))
   else if (isGiven(line, 'completion-script-bash')) io.write((await import('./completion.ts')).bashScript())
   else if (isGiven(line, 'completion-script-zsh')) io.write((await import('./completion.ts')).zshScript())
   else if (isGiven(line, 'completion-bash')) {
