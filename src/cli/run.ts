@@ -1,3 +1,4 @@
+import { systemClock } from '#base/clock.ts'
 import { UsageError } from '#base/errors.ts'
 import { bindValues, isGiven, isUsed, type ParsedLine, parseLine } from './argv.ts'
 import { openContext } from './context.ts'
@@ -58,6 +59,7 @@ async function runCommand(line: ParsedLine, values: Readonly<Record<string, unkn
   const log = openLog(line, values, host)
   const progress = isUsed(line, 'progress') ? values['progress'] === true : host.io.outIsTerminal
   const context = openContext(host, { ...values, progress }, log)
+  const startNs = systemClock.nowNs()
   let status: number = exitStatus.success
   // The key is derived in the thread pool: whatever else is to be loaded waits until that has begun.
   if (isLeaf(line.at) && !line.at.standsAlone) await context.openAhead()
@@ -69,6 +71,8 @@ async function runCommand(line: ParsedLine, values: Readonly<Record<string, unkn
     const text = failureLine(error)
     if (text !== undefined) log.debug(`failed: ${text}`)
     if (text !== undefined) host.io.err(`${error instanceof UsageError && !context.wasOpened ? usageLine(text) : text}\n`)
+    if (text !== undefined && context.wasOpened)
+      await (await import('./notify.ts')).notifyOfFailure(context, { path: line.path, startNs, message: text })
   }
   try {
     await context.close()

@@ -194,6 +194,69 @@ export const root: Branch = {
       },
     },
     mount: { describe: 'Show snapshots as folders', load: async () => (await import('./commands/mount.ts')).mount },
+    notification: {
+      describe: 'Commands to be told of snapshots and errors',
+      aliases: ['notifications'],
+      children: {
+        profile: {
+          describe: 'Commands to say who is told, and how',
+          children: {
+            configure: {
+              describe: 'Create or change a profile',
+              aliases: ['setup'],
+              children: {
+                email: { describe: 'By mail', load: async () => (await import('./commands/notification/profile/email.ts')).email },
+                pushover: {
+                  describe: 'By Pushover',
+                  load: async () => (await import('./commands/notification/profile/pushover.ts')).pushover,
+                },
+                webhook: {
+                  describe: 'By a request to an HTTP server',
+                  load: async () => (await import('./commands/notification/profile/webhook.ts')).webhook,
+                },
+                testsender: {
+                  describe: 'To nobody, for tests',
+                  hidden: true,
+                  load: async () => (await import('./commands/notification/profile/testsender.ts')).testsender,
+                },
+              },
+            },
+            delete: {
+              describe: 'Delete a profile',
+              aliases: ['rm'],
+              load: async () => (await import('./commands/notification/profile/delete.ts')).remove,
+            },
+            test: {
+              describe: 'Send a test message',
+              aliases: ['send-test-message'],
+              load: async () => (await import('./commands/notification/profile/test.ts')).test,
+            },
+            list: {
+              describe: 'List profiles',
+              aliases: ['ls'],
+              load: async () => (await import('./commands/notification/profile/list.ts')).list,
+            },
+            show: { describe: 'Show a profile', load: async () => (await import('./commands/notification/profile/show.ts')).show },
+          },
+        },
+        template: {
+          describe: 'Commands to change the text of messages',
+          children: {
+            list: { describe: 'List templates', load: async () => (await import('./commands/notification/template/list.ts')).list },
+            set: {
+              describe: 'Put another template in place',
+              load: async () => (await import('./commands/notification/template/set.ts')).set,
+            },
+            show: { describe: 'Show a template', load: async () => (await import('./commands/notification/template/show.ts')).show },
+            remove: {
+              describe: 'Return to the built-in template',
+              aliases: ['rm', 'delete'],
+              load: async () => (await import('./commands/notification/template/remove.ts')).remove,
+            },
+          },
+        },
+      },
+    },
     policy: {
       describe: 'Commands to manage snapshot policies',
       aliases: ['policies'],

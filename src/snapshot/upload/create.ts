@@ -35,6 +35,8 @@ export interface CreateResult {
   /** True when the policy says not to save a snapshot that equals the last one, and it does. */
   readonly isIdentical: boolean
   readonly losses: LossReport
+  /** The newest complete snapshot of the source before this one. */
+  readonly previous: Snapshot | undefined
   /** How many expired snapshots the retention policy removed. */
   readonly expiredCount: number
 }
@@ -63,12 +65,13 @@ export async function createSnapshot(
     tags: request.tags ?? {},
     pins: request.pins ?? [],
   }
+  const before = previous.find(({ incomplete }) => !incomplete)
   const identical = policyTree.effective.retention.ignoreIdenticalSnapshots ?? false
   if (identical && previous[0]?.rootEntry?.objectId === snapshot.rootEntry?.objectId)
-    return { snapshot, isIdentical: true, losses, expiredCount: 0 }
+    return { snapshot, isIdentical: true, losses, previous: before, expiredCount: 0 }
   const id = await saveSnapshot(repository, snapshot)
   const expired = await expireSnapshots(repository, request.source)
-  return { snapshot: { ...snapshot, id }, isIdentical: false, losses, expiredCount: expired.length }
+  return { snapshot: { ...snapshot, id }, isIdentical: false, losses, previous: before, expiredCount: expired.length }
 }
 
 function resolveLink(path: string): string {

@@ -1,10 +1,6 @@
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { messageOf } from '#base/errors.ts'
 import type { CommandContext } from '#cli/context.ts'
-import { CommandError } from '#cli/exit.ts'
+import { editText } from '#cli/editor.ts'
 import { defineCommand } from '#cli/flag.ts'
 import type { Policy } from '#snapshot/policy/policy.ts'
 import { globalFlag, policyTargets, targetArgs } from './targets.ts'
@@ -44,35 +40,13 @@ export const edit = defineCommand({
 /** Opens the text in the editor until what comes back is a policy. Throws CommandError when the person gives up. */
 async function editPolicy(c: CommandContext, text: string): Promise<Policy> {
   const { decodePolicy } = await import('#snapshot/policy/policy-json.ts')
-  const folder = mkdtempSync(join(tmpdir(), 'kura-policy-'))
-  const file = join(folder, 'policy.conf')
-  try {
-    writeFileSync(file, text, { mode: 0o600 })
-    for (;;) {
-      runEditor(c, file)
-      const kept = readFileSync(file, 'utf8')
-        .split('\n')
-        .filter((l) => l.trim() !== '' && !l.startsWith('#'))
-      try {
-        return decodePolicy(JSON.parse(kept.join('\n')), { strict: true })
-      } catch (error) {
-        c.log.error(`error parsing policy: ${messageOf(error)}`)
-        if (/^n/i.test(await c.io.ask('Reopen editor to fix? (Y/n) '))) throw new CommandError('aborted', { cause: error })
-      }
+  return editText(c, text, 'policy.conf', async (edited) => {
+    const kept = edited.split('\n').filter((l) => l.trim() !== '' && !l.startsWith('#'))
+    try {
+      return decodePolicy(JSON.parse(kept.join('\n')), { strict: true })
+    } catch (error) {
+      c.log.error(`error parsing policy: ${messageOf(error)}`)
+      return undefined
     }
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
-}
-
-/** `VISUAL`, else `EDITOR`; the program may stand in double quotes (spec 06, 10.1). */
-function runEditor(c: CommandContext, file: string): void {
-  const wanted = c.env['VISUAL'] || c.env['EDITOR'] || (process.platform === 'win32' ? 'notepad.exe' : 'vi')
-  const quoted = /^"([^"]*)"\s*(.*)$/.exec(wanted)
-  const [program = 'vi', ...args] = quoted
-    ? [quoted[1] as string, ...(quoted[2] as string).split(' ').filter((w) => w !== '')]
-    : wanted.split(' ')
-  const { error, status } = spawnSync(program, [...args, file], { stdio: 'inherit' })
-  if (error) throw new CommandError(`cannot run the editor ${program}: ${error.message}. Set EDITOR.`, { cause: error })
-  if (status !== 0) throw new CommandError(`the editor ${program} failed`)
+  })
 }

@@ -3,6 +3,7 @@ import { messageOf } from '#base/errors.ts'
 import type { CommandContext } from '#cli/context.ts'
 import { CommandError, SilentFailure } from '#cli/exit.ts'
 import { defineCommand, type Flag, jsonFlags, type ValuesOf } from '#cli/flag.ts'
+import type { SnapshotOutcome } from '#cli/notify.ts'
 import { wholeSeconds } from '#cli/print/duration.ts'
 import { printSnapshotJson } from '#cli/print/snapshot-json.ts'
 import { logLevelsOf, UploadLog } from '#cli/print/upload-log.ts'
@@ -34,7 +35,6 @@ const flags = [
   { name: 'flush-per-source', type: 'bool', hidden: true },
   { name: 'override-source', type: 'string' },
   { name: 'hint-streaming-reads', type: 'bool', hidden: true },
-  // Nothing is sent by this version: what asks for that is fulfilled already.
   { name: 'send-snapshot-report', type: 'bool', default: 'true', describe: 'Tell of the outcome by the notification profiles' },
   { name: 'log-dir-detail', type: 'int', describe: 'Log detail of directories, 0 to 10, instead of the policy' },
   { name: 'log-entry-detail', type: 'int', describe: 'Log detail of entries, 0 to 10, instead of the policy' },
@@ -67,18 +67,23 @@ export const create = defineCommand({
     await claimMaintenance(repository)
     await resume(c, repository)
     const failures: string[] = []
+    const outcomes: SnapshotOutcome[] = []
     let isPartial = false
     for (const wanted of sources) {
       if (stop.aborted) break
       try {
-        isPartial = await snapshotOne(c, repository, wanted, values, settings, failures)
+        const result = await snapshotOne(c, repository, wanted, values, settings, failures)
+        isPartial = result.snapshot.incomplete !== undefined
+        outcomes.push({ source: wanted.source, result, error: '' })
       } catch (error) {
         failures.push(messageOf(error))
+        outcomes.push({ source: wanted.source, error: messageOf(error) })
       }
       if (values['flush-per-source']) await repository.flush()
     }
     // What has been saved is kept, whatever happened to the other sources.
     await repository.flush()
+    if (values['send-snapshot-report']) await (await import('#cli/notify.ts')).notifyOfSnapshots(c, repository, outcomes)
     if (failures.length === 1) throw new CommandError(failures[0] as string)
     if (failures.length > 1) throw new CommandError(`encountered ${failures.length} errors:\n${failures.join('\n')}`)
     if (stop.aborted) {
@@ -201,7 +206,6 @@ function detail(values: Values, flag: 'log-dir-detail' | 'log-entry-detail'): nu
   return level
 }
 
-/** True when the snapshot that was saved is an incomplete one. */
 async function snapshotOne(
   c: CommandContext,
   repository: Repository,
@@ -209,7 +213,7 @@ async function snapshotOne(
   values: Values,
   settings: Omit<CreateRequest, 'source' | 'localPath'>,
   failures: string[],
-): Promise<boolean> {
+): Promise<CreateResult> {
   const [{ createSnapshot }, { formatSource }] = await Promise.all([
     import('#snapshot/upload/create.ts'),
     import('#snapshot/model/source-text.ts'),
@@ -232,7 +236,7 @@ async function snapshotOne(
   const fatal = summary?.fatalErrorCount ?? result.snapshot.stats.errorCount
   if (ignored > 0) c.log.warning(`Ignored ${ignored} error(s) while snapshotting ${name}.`)
   if (fatal > 0) failures.push(`Found ${fatal} fatal error(s) while snapshotting ${name}.`)
-  return result.snapshot.incomplete !== undefined
+  return result
 }
 
 async function report(c: CommandContext, { snapshot, isIdentical, losses }: CreateResult, values: Values): Promise<void> {
