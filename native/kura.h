@@ -56,6 +56,8 @@ bool register_open(napi_env env, napi_value exports);
 bool register_zstd(napi_env env, napi_value exports);
 bool register_galois(napi_env env, napi_value exports);
 bool register_files(napi_env env, napi_value exports);
+bool register_fallocate(napi_env env, napi_value exports);
+bool register_immutable(napi_env env, napi_value exports);
 bool register_scan(napi_env env, napi_value exports);
 bool register_small_files(napi_env env, napi_value exports);
 

@@ -72,6 +72,10 @@ export interface NativeAddon {
   readFiles(paths: Uint8Array, rooms: Uint32Array, slab: Uint8Array, lengths: Int32Array): Promise<void>
   /** Sets access and modification time of a path to the nanosecond, links not followed. */
   setTimes(path: Uint8Array, seconds: number, nanoseconds: number): void
+  /** Gives the space of a range of a file back (fallocate(2)), its size stays; false where the file system cannot. */
+  readonly punchHole: ((fd: number, offset: number, length: number) => boolean) | undefined
+  /** Sets or clears the immutable flag (chattr(1) `i`); false where there is none or this process may not. */
+  readonly setImmutable: ((fd: number, wanted: boolean) => boolean) | undefined
   /** Receives one file descriptor over the Unix socket `socket` (SCM_RIGHTS). Used with fusermount3. */
   receiveDescriptor(socket: number): number
   /** A connected pair of Unix stream sockets, both close-on-exec except the second. */
@@ -107,6 +111,8 @@ export const nativeMembers: Readonly<Record<keyof NativeAddon, 'function' | 'num
   scanDirectory: 'function',
   readFiles: 'function',
   setTimes: 'function',
+  punchHole: 'optional',
+  setImmutable: 'optional',
   receiveDescriptor: 'function',
   socketPair: 'function',
   readDevice: 'function',

@@ -82,9 +82,11 @@ END`
     expect(lines).not.toContain('WRITE')
   })
 
-  test('the files and attributes of .kura are served, uncached, beside by-id', async () => {
+  test('the files and attributes of .kura are served, uncached, beside the other ways to the snapshots', async () => {
     const mount = await mounted('control')
-    expect((await readdir(join(mount.mountPoint, '.kura'))).sort()).toEqual(['by-id', 'errors', 'flush', 'last-snapshot', 'status'])
+    const views = ['by-id', 'by-tag', 'by-time']
+    const names = [...views, 'errors', 'flush', 'last-snapshot', 'status', 'versions']
+    expect((await readdir(join(mount.mountPoint, '.kura'))).sort()).toEqual(names)
     expect(await readFile(join(mount.mountPoint, '.kura/status'), 'utf8')).toBe('content of status\n')
     expect((await readdir(mount.mountPoint)).sort()).toEqual(['backup', 'user@host'])
     const script = `echo now >.kura/flush; sync .kura/flush 2>&1 || true; getfattr --only-values -n user.kura.state backup 2>/dev/null || true`

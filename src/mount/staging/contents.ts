@@ -2,7 +2,7 @@ import { errno } from '#fuse/errno.ts'
 import type { Reply } from '#fuse/operations.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import type { NodeFacts } from './changes.ts'
-import { lowerRange, part, type Range, segmentOf, segmentRange, slice, spoolRange, zeroRange } from './extents.ts'
+import { common, gapsIn, lowerRange, part, type Range, segmentOf, segmentRange, slice, spoolRange, zeroRange } from './extents.ts'
 import type { Journal } from './journal.ts'
 import type { StagingNode } from './node.ts'
 import type { Spool } from './spool.ts'
@@ -18,6 +18,8 @@ export class StagingContents {
   /** Files with bytes that may not be on disk. A file stays in it until they are. */
   private readonly unsynced = new Set<StagingNode>()
   private readonly shrunk = new Set<StagingNode>()
+  /** Files that may have bytes in their spool file that they do not show any more. */
+  private readonly holed = new Set<StagingNode>()
 
   constructor(
     private readonly tree: StagingTree,
@@ -63,7 +65,11 @@ export class StagingContents {
     const record = new Transaction(this.tree, this.journal)
     record.facts(node, facts)
     if (range !== undefined) record.add({ type: 'range', node: node.id, range })
+    const before = node.stagedBytes
     record.commit()
+    if (range === undefined || node.stagedBytes >= before) return
+    this.holed.add(node)
+    this.shrunk.add(node)
   }
 
   /** After the size was set. An emptied file goes on in a new spool file; the old one stays until the journal says on disk that it is
@@ -92,6 +98,7 @@ export class StagingContents {
     this.release(node)
     this.unsynced.delete(node)
     this.shrunk.delete(node)
+    this.holed.delete(node)
     this.spool.doom(node.id, node.generation)
   }
 
@@ -172,13 +179,18 @@ export class StagingContents {
   /** What can leave the disk once the journal, as it is now, is synced. Returns what does it. */
   removable(): () => void {
     const doomed = this.spool.takeDoomed()
-    const cuts = this.spool.isHeld ? [] : [...this.shrunk].map((node) => ({ node, generation: node.generation, end: endIn(node) }))
-    if (!this.spool.isHeld) this.shrunk.clear()
+    if (this.spool.isHeld) return () => this.spool.remove(doomed)
+    const cuts = [...this.shrunk].map((node) => ({ node, generation: node.generation, end: endIn(node) }))
+    const holes = [...this.holed].map((node) => ({ node, generation: node.generation, gaps: gapsIn(node.ranges, node.generation) }))
+    this.shrunk.clear()
+    this.holed.clear()
     return () => {
       this.spool.remove(doomed)
-      for (const { node, generation, end } of cuts) {
-        if (node.generation === generation && !this.spool.isHeld) this.spool.cut(node.id, generation, Math.max(end, endIn(node)))
-      }
+      if (this.spool.isHeld) return
+      for (const { node, generation, end } of cuts)
+        if (node.generation === generation) this.spool.cut(node.id, generation, Math.max(end, endIn(node)))
+      for (const { node, generation, gaps } of holes)
+        if (node.generation === generation) this.spool.punch(node.id, generation, common(gaps, gapsIn(node.ranges, generation)))
     }
   }
 

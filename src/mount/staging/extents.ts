@@ -153,3 +153,28 @@ export function spoolBytes(ranges: readonly Range[]): number {
   for (const range of ranges) if (range.source === 'spool') sum += range.length
   return sum
 }
+
+/** Where a file has no bytes of the spool file of that generation, up to its last ones: start and end of each gap, in order. */
+export function gapsIn(ranges: readonly Range[] | undefined, generation: number): [number, number][] {
+  const gaps: [number, number][] = []
+  let at = 0
+  for (const { source, generation: own, offset, length } of ranges ?? []) {
+    if (source !== 'spool' || own !== generation) continue
+    if (offset > at) gaps.push([at, offset])
+    at = offset + length
+  }
+  return gaps
+}
+
+/** What two lists of gaps have in common. */
+export function common(a: readonly (readonly [number, number])[], b: readonly (readonly [number, number])[]): [number, number][] {
+  const both: [number, number][] = []
+  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
+    const [one, other] = [a[i] as readonly [number, number], b[j] as readonly [number, number]]
+    const [start, end] = [Math.max(one[0], other[0]), Math.min(one[1], other[1])]
+    if (end > start) both.push([start, end])
+    if (one[1] < other[1]) i++
+    else j++
+  }
+  return both
+}

@@ -17,6 +17,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { open } from 'node:fs/promises'
+import { nativeAddon } from '#base/native.ts'
 
 /** What the staging area asks of the disk: replaced in tests to stop after the n-th byte or to lose what was not synced. All throw system
  *  errors. Synchronous calls are what the hot path uses: they cost less than a turn through the thread pool. */
@@ -30,6 +31,8 @@ export interface SpoolFiles {
   /** Undefined when there is no such file. */
   stat(path: string): { readonly sizeBytes: number; readonly diskBytes: number } | undefined
   truncate(fd: number, sizeBytes: number): void
+  /** Gives the space of a range back, or does nothing where that cannot be; what is read there is of no interest any more. */
+  punch(fd: number, position: number, length: number): void
   /** The whole file; undefined when there is none. */
   readWhole(path: string): Buffer | undefined
   copy(from: string, to: string): void
@@ -56,6 +59,7 @@ export const diskFiles: SpoolFiles = {
     return found && { sizeBytes: found.size, diskBytes: found.blocks * 512 }
   },
   truncate: ftruncateSync,
+  punch: (fd, position, length) => void nativeAddon()?.punchHole?.(fd, position, length),
   readWhole: (path) => {
     try {
       return readFileSync(path)

@@ -191,6 +191,17 @@ export class Spool {
     this.measured(file, Math.min(file.bytes, end), end)
   }
 
+  /** Gives back the space of ranges that nobody needs: start and end of each. */
+  punch(node: number, generation: number, holes: readonly (readonly [number, number])[]): void {
+    const path = this.pathOf(node, generation)
+    const file = this.own.get(path)
+    if (file === undefined || holes.length === 0) return
+    const fd = this.handles.get(path, false)
+    for (const [start, end] of holes) this.files.punch(fd, start, end - start)
+    const now = this.files.stat(path)
+    if (now !== undefined) this.measured(file, Math.min(file.bytes, now.diskBytes), file.end)
+  }
+
   close(): void {
     this.handles.close()
   }

@@ -75,6 +75,13 @@ export class RecordedDisk implements SpoolFiles {
     return { sizeBytes, diskBytes: sizeBytes }
   }
 
+  /** As a write of zeros, which is the worst that can be read there. */
+  punch(fd: number, position: number, length: number): void {
+    const file = this.fileOf(fd)
+    const bytes = Math.min(length, (this.contents.get(file)?.length ?? 0) - position)
+    if (bytes > 0) this.apply({ kind: 'write', file, position, data: Buffer.alloc(bytes) })
+  }
+
   truncate(fd: number, sizeBytes: number): void {
     this.apply({ kind: 'truncate', file: this.fileOf(fd), position: sizeBytes, data: Buffer.alloc(0) })
   }

@@ -1,7 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync, type Stats, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, test } from 'vitest'
+import { nativeAddon } from '#base/native.ts'
+import { common, gapsIn, spoolRange, zeroRange } from '#mount/staging/extents.ts'
 import { discardStaging, inspectStaging, listStagings } from '#mount/staging/inspect.ts'
 import { openStaging } from '#mount/staging/open.ts'
 import type { LowerTree, Staging, StagingOptions } from '#mount/staging/staging.ts'
@@ -58,6 +60,62 @@ beforeEach(async () => {
 afterEach(async () => {
   await staging.close().catch(() => undefined)
   rmSync(folder, { recursive: true, force: true })
+})
+
+describe('space of the spool', () => {
+  const spoolFile = (): Stats => {
+    const [path] = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => /^[0-9a-f]{2}\//.test(name))
+    return statSync(join(folder, path as string))
+  }
+
+  it.skipIf(nativeAddon()?.punchHole === undefined)('comes back when a hole is punched, and what lies around it stays', async () => {
+    const node = await staging.make(staging.root, 'big', 0o100644, owner)
+    await staging.write(node, 0, Buffer.alloc(900_000, 7), false)
+    await staging.syncAll()
+    const before = staging.usage()
+    await staging.allocate(node, 100_000, 600_000, 3)
+    await staging.allocate(node, 800_000, 100_000, 3)
+    await staging.syncAll()
+    expect(spoolFile().blocks * 512).toBeLessThan(240_000)
+    expect(spoolFile().size).toBe(800_000)
+    expect(before.spoolUsedBytes - staging.usage().spoolUsedBytes).toBeGreaterThan(650_000)
+    const bytes = await staging.read(node, 0, 900_000)
+    expect([bytes[99_999], bytes[100_000], bytes[699_999], bytes[700_000], bytes[799_999], bytes[800_000]]).toEqual([7, 0, 0, 7, 7, 0])
+  })
+
+  it('that is written again before it was given back stays', async () => {
+    const node = await staging.make(staging.root, 'big', 0o100644, owner)
+    await staging.write(node, 0, Buffer.alloc(900_000, 7), false)
+    await staging.allocate(node, 0, 500_000, 3)
+    const syncing = staging.syncAll()
+    await staging.write(node, 200_000, Buffer.alloc(100_000, 8), false)
+    await syncing
+    await staging.syncAll()
+    const bytes = await staging.read(node, 0, 900_000)
+    expect([bytes[199_999], bytes[200_000], bytes[299_999], bytes[300_000], bytes[500_000]]).toEqual([0, 8, 8, 0, 7])
+  })
+})
+
+test('gaps between the bytes of a spool file, and what lists of them have in common', () => {
+  const ranges = [spoolRange(10, 10, 1), zeroRange(20, 5), spoolRange(25, 5, 1), spoolRange(30, 5, 2), spoolRange(40, 2, 1)]
+  expect(gapsIn(ranges, 1)).toEqual([
+    [0, 10],
+    [20, 25],
+    [30, 40],
+  ])
+  expect(gapsIn(undefined, 1)).toEqual([])
+  const others = [
+    [5, 22],
+    [24, 33],
+    [35, 50],
+  ] as const
+  expect(common(gapsIn(ranges, 1), others)).toEqual([
+    [5, 10],
+    [20, 22],
+    [24, 25],
+    [30, 33],
+    [35, 40],
+  ])
 })
 
 async function walk(at: Staging, directory = at.root, path = '', into: Record<string, string> = {}): Promise<Record<string, string>> {
