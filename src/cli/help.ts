@@ -1,34 +1,28 @@
-import type { Argv, Options } from 'yargs'
 import { type ParsedLine, parseLine } from './argv.ts'
-import { newParser } from './dispatch.ts'
 import type { Flag, Positional } from './flag.ts'
 import { describeFlag } from './flag-help.ts'
 import { type Branch, isLeaf, type Leaf } from './node.ts'
+import { columnsOf, type Row, rowLines, wrapped } from './print/columns.ts'
 import type { Host } from './run.ts'
 import { root } from './tree.ts'
 
-/** Usage of the level that the line names, as yargs lays it out (spec 06, 2.4; the layout is a free choice). */
-export async function helpText(line: ParsedLine, host: Host, options: { readonly all: boolean }): Promise<string> {
-  const parser = newParser()
-    .scriptName(['kura', ...line.path].join(' '))
-    .wrap(widthOf(host))
-    .updateStrings({
-      'Commands:': commandsTitle(line, options.all),
-      'Options:': 'Flags:',
-      'Positionals:': 'Args:',
-    })
-  parser.usage('')
-  addFlags(parser, line.flags)
-  for (const argument of line.command?.args ?? []) parser.positional(argument.name, positionalOptions(argument))
-  if (!isLeaf(line.at)) addChildren(parser, line.at, '', options.all)
-  // The usage stays out of yargs' hands: its wrapping breaks short sentences.
-  return `${usageOf(line)}\n\n${(await parser.getHelp()).trimStart()}\n`
+/** Usage of the level that the line names (spec 06, 2.4; the layout is a free choice), as wide as COLUMNS or the terminal says. */
+export function helpText(line: ParsedLine, host: Host, options: { readonly all: boolean }): string {
+  const width = columnsOf(host.env['COLUMNS'], host.io.columns)
+  const sections: [string, readonly Row[]][] = [
+    ['Args:', (line.command?.args ?? []).map(argumentRow)],
+    ['Flags:', line.flags.filter(({ hidden }) => !hidden).map(flagRow)],
+  ]
+  if (!isLeaf(line.at)) sections.push([commandsTitle(line, options.all), childRows(line.at, line.path, options.all)])
+  const parts = [usageOf(line, width), wrapped(line.at.describe, width).join('\n')]
+  for (const [title, rows] of sections) if (rows.length > 0) parts.push([title, ...rowLines(rows, width)].join('\n'))
+  return `${parts.join('\n\n')}\n`
 }
 
 /** Everything: every command that is not hidden, one after another. */
 export async function longHelp(host: Host): Promise<string> {
-  const parts = [await helpText(await parseLine([], root), host, { all: false })]
-  for (const path of visiblePaths(root, [])) parts.push(await helpText(await parseLine(path, root), host, { all: false }))
+  const parts = [helpText(await parseLine([], root), host, { all: false })]
+  for (const path of visiblePaths(root, [])) parts.push(helpText(await parseLine(path, root), host, { all: false }))
   return parts.join('\n')
 }
 
@@ -39,19 +33,13 @@ export function visiblePaths(branch: Branch, above: readonly string[]): string[]
     .flatMap(([name, node]) => (isLeaf(node) ? [[...above, name]] : visiblePaths(node, [...above, name])))
 }
 
-function widthOf(host: Host): number {
-  const asked = Number(host.env['COLUMNS'])
-  return Number.isInteger(asked) && asked > 20 ? asked : (host.io.columns ?? 80)
-}
-
 const commandsTitle = (line: ParsedLine, all: boolean): string =>
   line.path.length > 0 ? 'Subcommands:' : all ? 'Commands:' : 'Commands (use --help-full to list all commands):'
 
-function usageOf(line: ParsedLine): string {
+function usageOf(line: ParsedLine, width: number): string {
   const words = ['kura', ...line.path].join(' ')
-  if (!isLeaf(line.at)) return `usage: ${words} [<flags>] <command> [<args> ...]\n\n${line.at.describe}`
-  const args = (line.command?.args ?? []).map(argumentText)
-  return `usage: ${[words, '[<flags>]', ...args].join(' ')}\n\n${line.at.describe}`
+  const rest = isLeaf(line.at) ? (line.command?.args ?? []).map(argumentText) : ['<command>', '[<args> ...]']
+  return wrapped(`usage: ${[words, '[<flags>]', ...rest].join(' ')}`, width).join('\n')
 }
 
 const argumentText = (argument: Positional): string => {
@@ -59,34 +47,26 @@ const argumentText = (argument: Positional): string => {
   return argument.required ? text : `[${text}]`
 }
 
-function addFlags(parser: Argv, flags: readonly Flag[]): void {
-  for (const flag of flags) {
-    if (flag.hidden) continue
-    const variable = flag.env === undefined ? '' : ` ($${flag.env})`
-    const options: Options = {
-      describe: `${describeFlag(flag)}${flag.repeated ? ' ...' : ''}${variable}`.trim(),
-      ...(flag.type === 'bool' ? { boolean: true } : { string: true, requiresArg: true }),
-      ...(flag.short === undefined ? {} : { alias: flag.short }),
-      ...(flag.values === undefined ? {} : { choices: flag.values }),
-      ...(flag.default === undefined ? {} : { defaultDescription: flag.default, default: flag.default }),
-      ...(flag.required ? { demandOption: true } : {}),
-    }
-    parser.option(flag.name, options)
-  }
+const argumentRow = (argument: Positional): Row => ({ name: `  ${argumentText(argument)}`, text: choicesOf(argument) })
+
+function flagRow(flag: Flag): Row {
+  const long = flag.type === 'bool' ? `--[no-]${flag.name}` : `--${flag.name}=${flag.placeholder ?? flag.default ?? placeholderOf(flag)}`
+  const name = `${flag.short === undefined ? '    ' : `-${flag.short}, `}${long}${flag.repeated ? ' ...' : ''}`
+  const variable = flag.env === undefined ? '' : `($${flag.env})`
+  const required = flag.required ? '(required)' : ''
+  return { name: `  ${name}`, text: [describeFlag(flag), choicesOf(flag), required, variable].filter(Boolean).join(' ') }
 }
 
-const positionalOptions = (argument: Positional): Options & { type: 'string' } => ({
-  type: 'string',
-  ...(argument.repeated ? { array: true } : {}),
-  ...(argument.default === undefined ? {} : { default: argument.default }),
-})
+const placeholderOf = ({ name }: Flag): string => name.toUpperCase()
+const choicesOf = ({ values }: Positional): string => (values === undefined ? '' : `(one of: ${values.join(', ')})`)
 
-function addChildren(parser: Argv, branch: Branch, prefix: string, all: boolean): void {
-  for (const [name, node] of Object.entries(branch.children)) {
-    if (node.hidden && !(all && !isLeaf(node))) continue
-    if (isLeaf(node) || !all) parser.command([`${prefix}${name}`, ...aliasesOf(node, prefix)], node.describe)
-    else addChildren(parser, node, `${prefix}${name} `, all)
-  }
+function childRows(branch: Branch, path: readonly string[], all: boolean): Row[] {
+  return Object.entries(branch.children).flatMap(([name, node]) => {
+    if (node.hidden && !(all && !isLeaf(node))) return []
+    const words = [...path, name]
+    if (!isLeaf(node) && all) return childRows(node, words, all)
+    return [{ name: `  kura ${words.join(' ')}`, text: [node.describe, aliasText(node)].filter(Boolean).join(' ') }]
+  })
 }
 
-const aliasesOf = (node: Branch | Leaf, prefix: string): string[] => (prefix === '' ? [...(node.aliases ?? [])] : [])
+const aliasText = ({ aliases = [] }: Branch | Leaf): string => (aliases.length === 0 ? '' : `(also: ${aliases.join(', ')})`)
