@@ -52,10 +52,12 @@ export function changedLayout(layout: ShardLayout, change: LayoutChange): ShardL
   }
 }
 
-/** Folder name lengths of a flag: `flat`, or numbers separated by commas. Throws UsageError. */
+/** Folder name lengths of a flag: `flat`, or numbers separated by commas; a part without a number counts as not there. Throws UsageError. */
 export function parseShardText(text: string): number[] {
   if (text === 'flat') return []
-  return text.split(',').map((part) => {
+  const parts = text.split(',').filter((part) => part !== '')
+  if (parts.length === 0) throw new UsageError(`invalid shard specification "${text}": expected flat, or numbers such as 1,3`)
+  return parts.map((part) => {
     if (!/^\d{1,3}$/.test(part)) throw new UsageError(`invalid shard specification "${text}": expected flat, or numbers such as 1,3`)
     return Number(part)
   })

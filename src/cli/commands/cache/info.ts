@@ -1,21 +1,25 @@
-import { readdirSync, statSync } from 'node:fs'
+import { type Dirent, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { systemCode } from '#base/errors.ts'
 import type { CommandContext } from '#cli/context.ts'
 import { CommandError } from '#cli/exit.ts'
 import { defineCommand } from '#cli/flag.ts'
 import { goDuration } from '#cli/print/duration.ts'
 import type { CachingOptions } from '#repo/repository/caching-options.ts'
 
+/** Listed also when they are not there: a repository on a local disk needs no cache, and another one fills it when it is read. */
+const usualFolders = ['blob-list', 'contents', 'index-blobs', 'indexes', 'metadata', 'own-writes']
+
 export const info = defineCommand({
   flags: [{ name: 'path', type: 'bool' }],
   async run(c, values) {
     const caching = await cachingOf(c)
     if (values.path) return c.io.out(caching.cacheDirectory)
-    for (const entry of readdirSync(caching.cacheDirectory, { withFileTypes: true })) {
-      if (!entry.isDirectory()) continue
-      const { count, bytes } = usage(join(caching.cacheDirectory, entry.name))
-      const path = join(caching.cacheDirectory, entry.name)
-      c.io.out(`${path}: ${count} files ${c.sizes.bytes(bytes)}${limitsText(c, entry.name, caching)}`)
+    const folders = list(caching.cacheDirectory).filter((e) => e.isDirectory())
+    for (const name of [...new Set([...folders.map((e) => e.name), ...usualFolders])].sort()) {
+      const path = join(caching.cacheDirectory, name)
+      const { count, bytes } = usage(path)
+      c.io.out(`${path}: ${count} files ${c.sizes.bytes(bytes)}${limitsText(c, name, caching)}`)
     }
     c.log.info('To adjust cache sizes use "kura cache set".')
     c.log.info('To clear caches use "kura cache clear".')
@@ -30,10 +34,20 @@ export async function cachingOf(c: CommandContext): Promise<CachingOptions> {
   return caching
 }
 
+/** What is in a folder: nothing where there is none, as another program may be clearing the cache. */
+function list(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true })
+  } catch (error) {
+    if (systemCode(error) !== 'ENOENT') throw error
+    return []
+  }
+}
+
 function usage(folder: string): { count: number; bytes: number } {
   let count = 0
   let bytes = 0
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+  for (const entry of list(folder)) {
     const path = join(folder, entry.name)
     if (entry.isDirectory()) {
       const inner = usage(path)

@@ -25,15 +25,17 @@ export const importPolicies = defineCommand({
     const given = json as Readonly<Record<string, unknown>>
     await c.write(async (repository) => {
       const wanted = new Set((await namedTargets(c, repository, values)).map(formatSource))
+      const imported = new Set<string>()
       const defaults = { user: repository.client.username, host: repository.client.hostname }
       for (const [text, payload] of Object.entries(given)) {
         const target = parseSource(text, defaults)
         if (wanted.size > 0 && !wanted.has(formatSource(target))) continue
+        imported.add(text)
         await setPolicy(repository, target, decodePolicy(payload, { strict: !values['allow-unknown-fields'] }))
       }
       if (!values['delete-other-policies']) return
       for (const { target } of await listPolicies(repository))
-        if (!Object.hasOwn(given, formatSource(target))) await removePolicy(repository, target)
+        if (!imported.has(formatSource(target))) await removePolicy(repository, target)
     })
   },
 })

@@ -9,13 +9,13 @@ import { connectTo } from './connect.ts'
 import { connectionFlags } from './connection-flags.ts'
 import type { StorageProvider } from './storages/provider.ts'
 
-export const tokenFlags = [
+const tokenFlags = [
   { name: 'token', type: 'string' },
   { name: 'token-file', type: 'string' },
   { name: 'token-stdin', type: 'bool' },
 ] as const satisfies readonly Flag[]
 
-const fromConfigFlags = [{ name: 'file', type: 'string' }, ...tokenFlags] as const satisfies readonly Flag[]
+export const fromConfigFlags = [{ name: 'file', type: 'string' }, ...tokenFlags] as const satisfies readonly Flag[]
 
 export const connectFromConfig = defineCommand({
   flags: [...fromConfigFlags, ...connectionFlags],

@@ -1,0 +1,71 @@
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { runLine } from '#cli/run.ts'
+import { scratchFolders } from '../support/scratch.ts'
+import { CapturedIo } from './captured-io.ts'
+
+// What scripts that were written for Kopia rely on; each was found by running its own tests against Kura.
+
+const scratch = scratchFolders()
+let home: string
+let env: Record<string, string>
+
+async function kura(...words: string[]) {
+  const io = new CapturedIo()
+  const status = await runLine(['--disable-file-logging', ...words], { io, env })
+  return { status, out: io.output, err: io.errors }
+}
+
+async function ok(...words: string[]) {
+  const run = await kura(...words)
+  expect(run.status === 0 ? '' : run.err, words.join(' ')).toBe('')
+  return run
+}
+
+beforeAll(async () => {
+  home = scratch()
+  env = { KOPIA_CONFIG_PATH: join(home, 'repository.config'), KOPIA_PASSWORD: 'secret', KOPIA_LOG_DIR: join(home, 'logs'), TZ: 'UTC' }
+  mkdirSync(join(home, 'docs'))
+  const flags = ['--override-username=ann', '--override-hostname=pc', `--cache-directory=${join(home, 'cache')}`]
+  await ok('repo', 'create', 'filesystem', `--path=${join(home, 'repository')}`, ...flags)
+})
+
+test('cache info lists every folder of the cache with its limits, also of a cache that nothing has filled yet', async () => {
+  const flags = ['--content-cache-size-mb=33', '--content-cache-size-limit-mb=331', '--max-list-cache-duration=55s']
+  await ok('cache', 'set', `--cache-directory=${join(home, 'new cache')}`, ...flags)
+  const { out } = await ok('cache', 'info')
+  const row = (name: string) => out.split('\n').find((line) => line.startsWith(`${join(home, 'new cache', name)}: `))
+  expect(row('contents')).toMatch(/: 0 files 0 B \(soft limit: 33 MB, hard limit: 331 MB, min sweep age: 10m0s\)$/)
+  expect(row('metadata')).toMatch(/hard limit: none, min sweep age: 24h0m0s\)$/)
+  expect(row('blob-list')).toMatch(/ \(duration: 55s\)$/)
+  expect(row('indexes')).toMatch(/: 0 files 0 B$/)
+})
+
+test('repository create from-config takes --file and asks for a token all the same', async () => {
+  const run = await kura('repository', 'create', 'from-config', `--file=${join(home, 'none.config')}`)
+  expect(run.status).toBe(1)
+  expect(run.err).toContain("can't connect to storage: one of --token-file, --token-stdin or --token must be provided")
+})
+
+test('blob shards modify takes a specification with empty parts', async () => {
+  const path = join(home, 'spread')
+  mkdirSync(path)
+  writeFileSync(join(path, '.shards'), '{"default":[],"maxNonShardedLength":0}')
+  writeFileSync(join(path, 'kopia.repository.f'), '')
+  await ok('blob', 'shards', 'modify', `--path=${path}`, '--override=kop=2,,,2', '--i-am-sure-kopia-is-not-running')
+  expect(existsSync(join(path, 'ko/pi/a.repository.f'))).toBe(true)
+  const bad = await kura('blob', 'shards', 'modify', `--path=${path}`, '--override=kop=,', '--i-am-sure-kopia-is-not-running')
+  expect(bad.status).toBe(1)
+})
+
+describe('policy import', () => {
+  test('of named targets with --delete-other-policies deletes those in the file that were not named', async () => {
+    const [one, two] = ['ann@pc:/one', 'ann@pc:/two']
+    const file = join(home, 'policies.json')
+    writeFileSync(file, JSON.stringify({ '(global)': {}, [one]: { splitter: { algorithm: 'FIXED-8M' } }, [two]: {} }))
+    await ok('policy', 'import', `--from-file=${file}`)
+    await ok('policy', 'import', `--from-file=${file}`, '--delete-other-policies', '(global)', one)
+    expect(Object.keys(JSON.parse((await ok('policy', 'export')).out) as object).sort()).toEqual(['(global)', one])
+  })
+})
