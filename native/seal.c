@@ -7,10 +7,12 @@
 #include <string.h>
 #include <sys/random.h>
 
+enum { identity_bytes = 16 }; /* of contents */
+
 typedef struct {
   bytes_t plain;
   bytes_t identity;
-  uint8_t *out;
+  uint8_t *nonce, *body, *tag;
 } sealed_t;
 
 typedef struct {
@@ -47,24 +49,27 @@ static bool take_nonce(nonces_t *nonces, uint8_t *out) {
   return true;
 }
 
+/* Results that lie in one piece. */
+static sealed_t whole_item(bytes_t plain, bytes_t identity, uint8_t *out) {
+  return (sealed_t){plain, identity, out, out + nonce_bytes, out + nonce_bytes + plain.length};
+}
+
 static bool seal_one(const openssl_t *ssl, EVP_CIPHER_CTX *ctx, uint32_t cipher, const bytes_t *secret, nonces_t *nonces, const sealed_t *item) {
   uint8_t key[key_bytes];
   int produced = 0, tail = 0;
-  uint8_t *body = item->out + nonce_bytes;
-  if (!derive_key(ssl, secret, &item->identity, key) || !take_nonce(nonces, item->out)) return false;
+  if (!derive_key(ssl, secret, &item->identity, key) || !take_nonce(nonces, item->nonce)) return false;
   if (cipher == 0 && gcm_usable()) {
     gcm_t gcm;
-    gcm_begin(&gcm, key, item->out, item->identity.data, item->identity.length);
-    gcm_encrypt(&gcm, body, item->plain.data, item->plain.length);
-    gcm_end(&gcm, body + item->plain.length);
+    gcm_begin(&gcm, key, item->nonce, item->identity.data, item->identity.length);
+    gcm_encrypt(&gcm, item->body, item->plain.data, item->plain.length);
+    gcm_end(&gcm, item->tag);
     return true;
   }
   return ssl->encrypt_init(ctx, get_cipher(ssl, cipher), NULL, NULL, NULL) && ssl->ctx_ctrl(ctx, ctrl_set_iv_length, nonce_bytes, NULL) &&
-         ssl->encrypt_init(ctx, NULL, NULL, key, item->out) &&
+         ssl->encrypt_init(ctx, NULL, NULL, key, item->nonce) &&
          ssl->encrypt_update(ctx, NULL, &produced, item->identity.data, (int)item->identity.length) &&
-         ssl->encrypt_update(ctx, body, &produced, item->plain.data, (int)item->plain.length) &&
-         ssl->encrypt_final(ctx, body + produced, &tail) &&
-         ssl->ctx_ctrl(ctx, ctrl_get_tag, tag_bytes, body + item->plain.length);
+         ssl->encrypt_update(ctx, item->body, &produced, item->plain.data, (int)item->plain.length) &&
+         ssl->encrypt_final(ctx, item->body + produced, &tail) && ssl->ctx_ctrl(ctx, ctrl_get_tag, tag_bytes, item->tag);
 }
 
 static void run_seal(job_t *job) {
@@ -96,27 +101,30 @@ static bool fill_seal_job(napi_env env, seal_job_t *job, napi_value plains, napi
     return false;
   for (uint32_t i = 0; i < job->count; i++) {
     sealed_t *item = &job->items[i];
+    bytes_t plain_bytes, identity_data;
+    uint8_t *start;
     napi_value plain, identity, sealed;
     void *out;
-    if (napi_get_element(env, plains, i, &plain) != napi_ok || !get_bytes(env, plain, "plaintext", &item->plain) ||
-        napi_get_element(env, identities, i, &identity) != napi_ok || !get_bytes(env, identity, "identity", &item->identity))
+    if (napi_get_element(env, plains, i, &plain) != napi_ok || !get_bytes(env, plain, "plaintext", &plain_bytes) ||
+        napi_get_element(env, identities, i, &identity) != napi_ok || !get_bytes(env, identity, "identity", &identity_data))
       return false;
-    if (item->plain.length > (1u << 30) || item->identity.length > 64) {
+    if (plain_bytes.length > (1u << 30) || identity_data.length > 64) {
       napi_throw_range_error(env, NULL, "a plaintext or an identity is too long");
       return false;
     }
     if (into) {
-      if (into->length - at < item->plain.length + overhead_bytes) {
+      if (into->length - at < plain_bytes.length + overhead_bytes) {
         napi_throw_range_error(env, NULL, "the output is too short");
         return false;
       }
-      item->out = into->data + at;
-      at += item->plain.length + overhead_bytes;
+      start = into->data + at;
+      at += plain_bytes.length + overhead_bytes;
     } else {
-      if (napi_create_buffer(env, item->plain.length + overhead_bytes, &out, &sealed) != napi_ok || napi_set_element(env, results, i, sealed) != napi_ok)
+      if (napi_create_buffer(env, plain_bytes.length + overhead_bytes, &out, &sealed) != napi_ok || napi_set_element(env, results, i, sealed) != napi_ok)
         return false;
-      item->out = out;
+      start = out;
     }
+    *item = whole_item(plain_bytes, identity_data, start);
     /* Exactly what was read is kept alive: the caller may change its arrays at once. */
     if (napi_set_element(env, inputs, 2 * i, plain) != napi_ok || napi_set_element(env, inputs, 2 * i + 1, identity) != napi_ok) return false;
   }
@@ -164,7 +172,6 @@ static napi_value finish_ranges(napi_env env, job_t *job) {
 
 /* sealRanges(cipher, secret, whole, ranges, identities, out): Promise. Identities of 16 bytes and results lie one after another. */
 static napi_value seal_ranges(napi_env env, napi_callback_info info) {
-  enum { identity_bytes = 16 };
   size_t argc = 6;
   napi_value argv[6], keep;
   uint32_t cipher;
@@ -202,7 +209,7 @@ static napi_value seal_ranges(napi_env env, napi_callback_info info) {
   uint8_t *at = out.data;
   for (size_t i = 0; i < ranges.count; i++) {
     const size_t length = ranges.data[2 * i + 1];
-    job->items[i] = (sealed_t){{whole.data + ranges.data[2 * i], length}, {identities.data + i * identity_bytes, identity_bytes}, at};
+    job->items[i] = whole_item((bytes_t){whole.data + ranges.data[2 * i], length}, (bytes_t){identities.data + i * identity_bytes, identity_bytes}, at);
     at += length + overhead_bytes;
   }
   job->job.run = run_seal;
@@ -211,7 +218,59 @@ static napi_value seal_ranges(napi_env env, napi_callback_info info) {
   return start_job(env, &job->job, keep, "kura:seal");
 }
 
+/* sealInPlace(cipher, secret, bodies, identities, edges): Promise. Bodies are overwritten; edges have nonce and tag of each. */
+static napi_value seal_in_place(napi_env env, napi_callback_info info) {
+  size_t argc = 5;
+  napi_value argv[5], keep;
+  uint32_t cipher, count;
+  bytes_t secret, identities, edges;
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc < 5 || napi_get_value_uint32(env, argv[0], &cipher) != napi_ok || cipher > 1 ||
+      napi_get_array_length(env, argv[2], &count) != napi_ok) {
+    napi_throw_type_error(env, NULL, "sealInPlace takes a cipher, a secret, bodies, identities and room for nonces and tags");
+    return NULL;
+  }
+  if (!get_bytes(env, argv[1], "secret", &secret) || !get_bytes(env, argv[3], "identities", &identities) || !get_bytes(env, argv[4], "edges", &edges))
+    return NULL;
+  if (identities.length / identity_bytes < count || edges.length / overhead_bytes < count) {
+    napi_throw_range_error(env, NULL, "the identities, or the room for nonces and tags, are too short");
+    return NULL;
+  }
+  seal_job_t *job = calloc(1, sizeof *job + count * sizeof job->items[0]);
+  if (!job || napi_create_array_with_length(env, count + 3, &keep) != napi_ok) {
+    free(job);
+    napi_throw_error(env, NULL, "out of memory");
+    return NULL;
+  }
+  bool good = true;
+  for (uint32_t i = 0; good && i < count; i++) {
+    napi_value value;
+    bytes_t body;
+    good = napi_get_element(env, argv[2], i, &value) == napi_ok && get_bytes(env, value, "body", &body) && napi_set_element(env, keep, i, value) == napi_ok;
+    if (!good) break;
+    if (body.length > (1u << 30)) {
+      napi_throw_range_error(env, NULL, "a body is too long");
+      good = false;
+    }
+    uint8_t *edge = edges.data + i * overhead_bytes;
+    job->items[i] = (sealed_t){body, {identities.data + i * identity_bytes, identity_bytes}, edge, body.data, edge + nonce_bytes};
+  }
+  static const int kept[] = {1, 3, 4};
+  for (uint32_t i = 0; good && i < 3; i++) good = napi_set_element(env, keep, count + i, argv[kept[i]]) == napi_ok;
+  if (!good) {
+    free(job);
+    return NULL;
+  }
+  job->cipher = cipher;
+  job->secret = secret;
+  job->count = count;
+  job->job.run = run_seal;
+  job->job.finish = finish_ranges;
+  job->job.release = release_seal;
+  return start_job(env, &job->job, keep, "kura:seal");
+}
+
 bool register_seal(napi_env env, napi_value exports) {
   if (!openssl_functions()) return true;
-  return export_function(env, exports, "sealMany", seal_many) && export_function(env, exports, "sealRanges", seal_ranges);
+  return export_function(env, exports, "sealMany", seal_many) && export_function(env, exports, "sealRanges", seal_ranges) &&
+         export_function(env, exports, "sealInPlace", seal_in_place);
 }

@@ -44,6 +44,8 @@ export interface NativeAddon {
     identities: Uint8Array,
     out: Uint8Array,
   ): Promise<void>
+  /** Seals bodies where they lie; `edges` receives nonce and tag of each (28 bytes), `identities` have 16 bytes each. */
+  sealInPlace(cipher: number, secret: Uint8Array, bodies: readonly Uint8Array[], identities: Uint8Array, edges: Uint8Array): Promise<void>
   /** Inverse for one; rejects with the code `TAG_MISMATCH` when the tag does not match. With `into`, exactly as long as the plain bytes, they
    *  are put there, and it is what the promise resolves to; after a failure its bytes are rubbish. */
   open(cipher: number, secret: Uint8Array, sealed: Uint8Array, identity: Uint8Array, into?: Uint8Array): Promise<Buffer>
@@ -104,6 +106,7 @@ export const nativeMembers: Readonly<Record<keyof NativeAddon, 'function' | 'num
   galoisMultiply: 'function',
   sealMany: 'function',
   sealRanges: 'function',
+  sealInPlace: 'function',
   open: 'function',
   openFile: 'function',
   zstd: 'optional',

@@ -10,6 +10,7 @@ import type { ContentId } from './content-id.ts'
 import { ContentNotFoundError, CorruptContentError } from './errors.ts'
 import { buildIndex } from './index/build.ts'
 import { beats } from './index/merge.ts'
+import { Lease } from './lease.ts'
 import { byId, mergedRows } from './merged-rows.ts'
 import type { PackPresence } from './pack-presence.ts'
 import type { PackWriter } from './pack-writer.ts'
@@ -126,7 +127,7 @@ export class DirectContentStore implements ContentStore {
   async prefetch(ids: readonly ContentId[], hint = ''): Promise<ContentId[]> {
     const infos = ids.map((id) => this.info(id)).filter((info) => info !== undefined)
     await this.#p.source.prefetch(
-      infos.filter((info) => !this.#p.writer.sealed(info)),
+      infos.filter((info) => !this.#p.writer.isInMemory(info)),
       hint,
     )
     return infos.map(({ id }) => id)
@@ -143,6 +144,19 @@ export class DirectContentStore implements ContentStore {
     const { ids, prepared } = await prepareContents(contents, { ...this.#p, arePresent: (ids) => this.arePresent(ids) })
     if (prepared.length > 0) await this.#append(prepared)
     return ids
+  }
+
+  async putOwned(contents: readonly ContentToWrite[], release: () => void): Promise<ContentId[]> {
+    const lease = new Lease(release)
+    try {
+      await this.#p.committed.loadIfOld()
+      const parts = { ...this.#p, arePresent: (ids: readonly ContentId[]) => this.arePresent(ids), mayOverwrite: true }
+      const { ids, prepared } = await prepareContents(contents, parts)
+      if (prepared.length > 0) await this.#append(prepared, lease)
+      return ids
+    } finally {
+      lease.drop()
+    }
   }
 
   async delete(id: ContentId): Promise<void> {
@@ -237,18 +251,18 @@ export class DirectContentStore implements ContentStore {
     } while (this.#flushing || !this.#p.writer.isReady)
   }
 
-  async #append(prepared: readonly PreparedContent[]): Promise<void> {
+  async #append(prepared: readonly PreparedContent[], lease?: Lease): Promise<void> {
     await this.#readyToAppend()
     for (const content of prepared) {
       const known = this.info(content.id)
       // Somebody else wrote it while we compressed: one copy is enough.
       if (known && !known.deleted && (this.#p.writer.find(content.id) || this.#p.presence.known(known.packBlob))) continue
-      this.#appendOne(content, known, false)
+      this.#appendOne(content, known, false, lease)
     }
   }
 
-  #appendOne(content: PreparedContent, known: ContentInfo | undefined, deleted: boolean): void {
-    this.#p.writer.append(content.sealed, {
+  #appendOne(content: PreparedContent, known: ContentInfo | undefined, deleted: boolean, lease?: Lease): void {
+    const info = {
       id: content.id,
       originalLength: content.originalLength,
       timestampSeconds: this.#timestampAfter(known),
@@ -256,7 +270,8 @@ export class DirectContentStore implements ContentStore {
       compressionHeader: content.compressionHeader,
       formatVersion: this.#p.format.version,
       encryptionKeyId: 0,
-    })
+    }
+    this.#p.writer.append(content.sealed, info, content.isInPlace ? lease : undefined)
   }
 
   async #copy(info: ContentInfo, deleted: boolean): Promise<void> {

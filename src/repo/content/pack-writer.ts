@@ -1,13 +1,15 @@
 import type { BlobId, BlobStorage } from '#repo/blob/storage.ts'
 import { type ContentId, isMetadata } from './content-id.ts'
+import type { Lease } from './lease.ts'
 import { type PackFinisher, packTail } from './pack-finish.ts'
 import { preambleBytes } from './pack-layout.ts'
 import { type PackKind, PendingPack } from './pending-pack.ts'
+import type { PreparedContent } from './prepare.ts'
 import { openSession, type Session, type SessionParts } from './session-marker.ts'
 import type { ContentCounters, ContentInfo } from './store.ts'
 
 /** So much may wait for its upload before writers have to wait too. */
-const maxWaitingBytes = 64 * 1024 * 1024
+const maxWaitingBytes = 24 * 1024 * 1024
 const markerDeleteAttempts = 2
 
 export interface PackWriterParts extends SessionParts, PackFinisher {
@@ -47,9 +49,14 @@ export class PackWriter {
     return this.#records.get(id)
   }
 
-  /** Sealed bytes of a record while its pack is in memory. */
-  sealed(info: ContentInfo): Uint8Array | undefined {
-    return this.#live.get(info.packBlob)?.sealedAt(info.packOffset)
+  /** Whether the sealed bytes of a record are still in memory. */
+  isInMemory(info: ContentInfo): boolean {
+    return this.#live.has(info.packBlob)
+  }
+
+  /** A copy of the sealed bytes of a record while its pack is in memory: that memory is used again as soon as the pack is stored. */
+  sealed(info: ContentInfo): Buffer | undefined {
+    return this.#live.get(info.packBlob)?.copy(info.packOffset, info.packedLength)
   }
 
   /** Prepares an append: retries failed packs, waits while too much is on its way, opens a session. Throws the storage's errors. */
@@ -67,15 +74,21 @@ export class PackWriter {
   }
 
   /** Adds sealed bytes to the pending pack of the content's class and records them. Only when isReady. */
-  append(sealed: Uint8Array, info: Omit<ContentInfo, 'packBlob' | 'packOffset' | 'packedLength'>): ContentInfo {
+  append(
+    sealed: PreparedContent['sealed'],
+    info: Omit<ContentInfo, 'packBlob' | 'packOffset' | 'packedLength'>,
+    lease?: Lease,
+  ): ContentInfo {
     const pack = this.#packFor(info.id)
-    const packOffset = pack.append(sealed)
+    const packOffset = pack.lengthBytes
+    for (const part of sealed) pack.append(part, lease)
+    const packedLength = pack.lengthBytes - packOffset
     // Member by member, in the order of rows from index files: one hidden class for all makes index building several times as fast.
     const record: ContentInfo = {
       id: info.id,
       packBlob: pack.id,
       packOffset,
-      packedLength: sealed.length,
+      packedLength,
       originalLength: info.originalLength,
       timestampSeconds: info.timestampSeconds,
       deleted: info.deleted,
@@ -86,7 +99,7 @@ export class PackWriter {
     pack.records.set(info.id, record)
     this.#records.set(info.id, record)
     this.#parts.counters.writtenContents++
-    this.#parts.counters.writtenBytes += sealed.length
+    this.#parts.counters.writtenBytes += packedLength
     if (pack.lengthBytes >= this.#parts.maxPackBytes) this.#detach(pack)
     return record
   }
@@ -178,6 +191,7 @@ export class PackWriter {
     this.#open.delete(pack.kind)
     if (!pack.isReferenced) {
       this.#live.delete(pack.id)
+      pack.dropMemory()
       return
     }
     // A failure keeps the pack among the failed ones; the next write or flush tries again and reports.
@@ -203,6 +217,7 @@ export class PackWriter {
       const stored = await storage.put(pack.id, pack.finished)
       this.#failed.delete(pack)
       this.#live.delete(pack.id)
+      pack.dropMemory()
       counters.uploadedBlobs++
       counters.uploadedBytes += stored.sizeBytes
       onStored(pack.id)

@@ -1,5 +1,6 @@
 import type { BlobId } from '#repo/blob/storage.ts'
 import type { ContentId } from './content-id.ts'
+import type { Lease } from './lease.ts'
 import type { ContentInfo } from './store.ts'
 
 export type PackKind = 'p' | 'q'
@@ -7,31 +8,54 @@ export type PackKind = 'p' | 'q'
 /** A pack being filled, or filled and not yet stored. Its sealed contents stay readable from memory. Source: spec 02, 2.4 and 2.7. */
 export class PendingPack {
   readonly parts: Uint8Array[] = []
+  /** Where each part ends. */
+  readonly #ends: number[] = []
   lengthBytes = 0
   /** Records to go into the recovery index, deletions of contents in other packs included. */
   readonly records = new Map<ContentId, ContentInfo>()
   /** All parts with padding, recovery index and postamble; set once. */
   finished: readonly Uint8Array[] | undefined
-  readonly #sealedAt = new Map<number, Uint8Array>()
+  readonly #leases = new Set<Lease>()
 
   constructor(
     readonly id: BlobId,
     readonly kind: PackKind,
     preamble: readonly Uint8Array[],
   ) {
-    for (const part of preamble) this.#push(part)
+    for (const part of preamble) this.append(part)
   }
 
-  /** Adds sealed bytes without copying them; returns their offset. */
-  append(sealed: Uint8Array): number {
+  /** Adds sealed bytes without copying them; returns their offset. `lease`: of the memory that they lie in. */
+  append(sealed: Uint8Array, lease?: Lease): number {
     const offset = this.lengthBytes
-    this.#sealedAt.set(offset, sealed)
-    this.#push(sealed)
+    this.parts.push(sealed)
+    this.lengthBytes += sealed.length
+    this.#ends.push(this.lengthBytes)
+    if (lease && !this.#leases.has(lease)) {
+      this.#leases.add(lease)
+      lease.hold()
+    }
     return offset
   }
 
-  sealedAt(offset: number): Uint8Array | undefined {
-    return this.#sealedAt.get(offset)
+  /** A copy of appended bytes. */
+  copy(offset: number, length: number): Buffer {
+    const out = Buffer.allocUnsafe(length)
+    let part = this.#partAt(offset)
+    for (let done = 0; done < length; part++) {
+      const bytes = this.parts[part] as Uint8Array
+      const from = offset + done - ((this.#ends[part] as number) - bytes.length)
+      const some = bytes.subarray(from, Math.min(bytes.length, from + length - done))
+      out.set(some, done)
+      done += some.length
+    }
+    return out
+  }
+
+  /** The pack is stored, or never will be: nobody looks at its memory any more. */
+  dropMemory(): void {
+    for (const lease of this.#leases) lease.drop()
+    this.#leases.clear()
   }
 
   /** Whether any record needs bytes of this pack: if none does, it is not stored. */
@@ -40,8 +64,15 @@ export class PendingPack {
     return false
   }
 
-  #push(part: Uint8Array): void {
-    this.parts.push(part)
-    this.lengthBytes += part.length
+  /** The part that holds the byte at `offset`. */
+  #partAt(offset: number): number {
+    let low = 0
+    let high = this.parts.length - 1
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if ((this.#ends[middle] as number) <= offset) low = middle + 1
+      else high = middle
+    }
+    return low
   }
 }

@@ -1,5 +1,5 @@
 import { mapLimited } from '#base/limit.ts'
-import type { Cipher, Hasher } from '#repo/crypto/algorithms.ts'
+import { type Cipher, type Hasher, nonceBytes } from '#repo/crypto/algorithms.ts'
 import type { RepositoryFormat } from '#repo/format/repository-format.ts'
 import { compressContent } from './content-codec.ts'
 import { type ContentId, identityOf, isMetadata } from './content-id.ts'
@@ -13,7 +13,10 @@ const maxContentBytes = 2 ** 28
 /** A new content, ready to be appended to a pack. */
 export interface PreparedContent {
   readonly id: ContentId
-  readonly sealed: Uint8Array
+  /** Parts of the sealed bytes. */
+  readonly sealed: readonly Uint8Array[]
+  /** They lie in the memory of the plaintext. */
+  readonly isInPlace: boolean
   readonly originalLength: number
   /** Algorithm really used. */
   readonly compressionHeader: number
@@ -27,6 +30,8 @@ export interface PrepareParts {
   readonly arePresent: (ids: readonly ContentId[]) => Promise<boolean[]>
   /** IDs where they are known already: nothing is hashed. */
   readonly knownIds?: readonly ContentId[]
+  /** Contents may be sealed where they lie. */
+  readonly mayOverwrite?: boolean
 }
 
 /** IDs of all contents, and those that the repository lacks compressed and sealed. Equal contents are prepared once.
@@ -35,7 +40,7 @@ export async function prepareContents(
   contents: readonly ContentToWrite[],
   parts: PrepareParts,
 ): Promise<{ readonly ids: ContentId[]; readonly prepared: PreparedContent[] }> {
-  const { cipher, format } = parts
+  const { format } = parts
   const ids = parts.knownIds ? [...parts.knownIds] : await contentIds(contents, parts)
   const present = await parts.arePresent(ids)
   const missing = new Map<ContentId, ContentToWrite>()
@@ -50,22 +55,41 @@ export async function prepareContents(
     : await mapLimited(rows, compressParallelism, ([id, { data, compressionHeader }]) =>
         compressContent(id, data, compressionHeader, format.indexVersion),
       )
-  const sealed = await sealApart(
-    cipher,
+  const sealed = await sealAll(
+    parts,
     rows.map(([id]) => id),
     compressed.map(({ bytes }) => bytes),
   )
-  if (sealed.some((bytes, i) => Math.max(bytes.length, rows[i]?.[1].data.length ?? 0) >= maxContentBytes))
+  if (sealed.some((pieces, i) => Math.max(lengthOf(pieces), rows[i]?.[1].data.length ?? 0) >= maxContentBytes))
     throw new ContentWriteError(
       `a content of ${maxContentBytes} bytes or more cannot be stored. Use a splitter that makes smaller segments.`,
     )
   const prepared = rows.map(([id, { data }], i) => ({
     id,
-    sealed: sealed[i] as Buffer,
+    sealed: sealed[i] as readonly Uint8Array[],
+    isInPlace: sealed[i]?.includes(data) === true,
     originalLength: data.length,
     compressionHeader: compressed[i]?.header ?? 0,
   }))
   return { ids, prepared }
+}
+
+const lengthOf = (pieces: readonly Uint8Array[]): number => pieces.reduce((sum, { length }) => sum + length, 0)
+
+/** Sealed bytes of each content, in parts. */
+async function sealAll(
+  { cipher, mayOverwrite }: PrepareParts,
+  ids: readonly ContentId[],
+  plains: readonly Uint8Array[],
+): Promise<(readonly Uint8Array[])[]> {
+  if (mayOverwrite && cipher.sealInPlace) {
+    const edges = await cipher.sealInPlace(plains, ids.map(identityOf))
+    return plains.map((plain, i) => {
+      const edge = edges.subarray(i * cipher.overheadBytes, (i + 1) * cipher.overheadBytes)
+      return [edge.subarray(0, nonceBytes), plain, edge.subarray(nonceBytes)]
+    })
+  }
+  return (await sealApart(cipher, ids, plains)).map((sealed) => [sealed])
 }
 
 /** Seals metadata and data each on its own: what is sealed together lies in one piece of memory, which the pack that is finished last

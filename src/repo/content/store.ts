@@ -64,6 +64,9 @@ export interface ContentStore extends ContentReader {
   put(content: ContentToWrite): Promise<ContentId>
   /** Same as put for each, but hashed, sealed and appended as one batch: what small files use. */
   putMany(contents: readonly ContentToWrite[]): Promise<ContentId[]>
+  /** putMany that takes the memory of the plaintexts over: it may be written into. `release` is called once it may be used again, also when
+   *  putting fails. Absent where that would be no gain. */
+  putOwned?(contents: readonly ContentToWrite[], release: () => void): Promise<ContentId[]>
   delete(id: ContentId): Promise<void>
   undelete(id: ContentId): Promise<void>
   rewrite(id: ContentId): Promise<void>

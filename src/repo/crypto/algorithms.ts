@@ -9,6 +9,10 @@ export interface Hasher {
   digestMany(messages: readonly Uint8Array[]): Promise<Buffer>
 }
 
+/** Bytes of the nonce in front of every ciphertext, and of the tag behind it (spec 01, 1.17). */
+export const nonceBytes = 12
+export const tagBytes = 16
+
 /** Authenticated encryption keyed by an identity (spec 01, 1.17–1.20), the ECC layer included when it is on. */
 export interface Cipher {
   readonly name: string
@@ -18,6 +22,9 @@ export interface Cipher {
   /** Throws DecryptionError. */
   open(sealed: Uint8Array, identity: Uint8Array): Buffer
   sealMany(plains: readonly Uint8Array[], identities: readonly Uint8Array[]): Promise<Buffer[]>
+  /** Overwrites each plaintext by its ciphertext and gives nonce and tag of each, one after another: sealed is nonce, ciphertext, tag.
+   *  Identities are those of contents (16 bytes). Absent where that cannot be done: no addon, or error correction around the bytes. */
+  readonly sealInPlace?: ((plains: readonly Uint8Array[], identities: readonly Uint8Array[]) => Promise<Buffer>) | undefined
   /** open on another thread where that pays. With `memory` the result may lie in what that returns, which must be as long as it is asked
    *  for; its bytes are rubbish when this rejects. */
   openAsync(sealed: Uint8Array, identity: Uint8Array, memory?: (sizeBytes: number) => Buffer): Promise<Buffer>

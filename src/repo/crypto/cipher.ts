@@ -4,7 +4,7 @@ import { messageOf, systemCode } from '#base/errors.ts'
 import { nativeAddon } from '#base/native.ts'
 import type { NativeAddon } from '#base/native-addon.ts'
 import { sharedRanges } from '#base/shared-ranges.ts'
-import type { Cipher } from './algorithms.ts'
+import { type Cipher, nonceBytes, tagBytes } from './algorithms.ts'
 import { createEcc, type Ecc, isEccActive } from './ecc-layout.ts'
 import { DecryptionError } from './errors.ts'
 import { UnknownAlgorithmError } from './hash.ts'
@@ -18,9 +18,7 @@ export interface CipherFormat {
   readonly eccOverheadPercent: number
 }
 
-const nonceBytes = 12
 const identityBytes = 16
-const tagBytes = 16
 const overheadBytes = nonceBytes + tagBytes
 /** Below this a trip to the thread pool costs more than the work. */
 const smallBytes = 8192
@@ -61,6 +59,7 @@ export function createCipher(format: CipherFormat, randomNonce?: () => Uint8Arra
 class ContentCipher implements Cipher {
   readonly overheadBytes = overheadBytes
   readonly openFile: Cipher['openFile']
+  readonly sealInPlace: Cipher['sealInPlace']
 
   constructor(
     readonly name: string,
@@ -76,6 +75,14 @@ class ContentCipher implements Cipher {
       native?.openFile && !ecc
         ? async (fd, offset, length, identity, memory) =>
             native.openFile(nativeNumber, secret, fd, offset, length, identity, memory?.(length - overheadBytes))
+        : undefined
+    this.sealInPlace =
+      native && !ecc && !randomNonce
+        ? async (plains, identities) => {
+            const edges = Buffer.allocUnsafeSlow(plains.length * overheadBytes)
+            await native.sealInPlace(nativeNumber, secret, plains, Buffer.concat(identities), edges)
+            return edges
+          }
         : undefined
   }
 

@@ -12,7 +12,9 @@ import { ByteBudget, SegmentBuffers } from './segment-buffers.ts'
 import { type SplitterType, splitterByName, splitterNames } from './splitter/registry.ts'
 import { SplittingWriter, type WriterContext } from './writer.ts'
 
-const bytesInFlight = 64 << 20
+/** A slab and a little: while it is hashed and sealed the next one is being filled, and the packs before it are being stored. */
+const bytesInFlight = 24 << 20
+const slabBytes = 16 << 20
 const defaultMaxBytes = 0x7fffffff
 
 /** What createObjectManager needs of a repository. */
@@ -59,6 +61,7 @@ function writerContext(contents: ContentStore, format: ObjectManagerOptions['for
     indexVersion: format.indexVersion,
     splitter: (wanted): SplitterType => (wanted === '' ? usual : (splitterByName(wanted) ?? usual)),
     buffers: new SegmentBuffers(usual.maxBytes),
+    slabs: new SegmentBuffers(Math.max(slabBytes, 2 * usual.maxBytes)),
     budget: new ByteBudget(bytesInFlight),
   }
 }

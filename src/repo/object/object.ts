@@ -29,6 +29,9 @@ export interface ObjectWriterOptions {
 export interface ObjectWriter {
   /** The bytes may be reused by the caller once the promise resolves. Resolves late when too much is in flight (back-pressure). */
   write(data: Uint8Array): Promise<void>
+  /** Writes all that `read` gives until it gives 0: bytes land where they are cut, without being copied. The memory is `read`'s until its
+   *  promise settles. Rejects as `read` does. */
+  fill(read: (into: Buffer) => Promise<number>): Promise<void>
   finish(): Promise<ObjectId>
   /** Object of the chunks flushed so far, or '' (spec 03, 1.2 Checkpoint). */
   checkpoint(): Promise<ObjectId | ''>

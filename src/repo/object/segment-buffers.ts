@@ -1,7 +1,7 @@
 const pooledBytes = 1 << 20
 const keptBuffers = 6
 
-/** Buffers that collect segments, reused between segments: fresh memory of several MiB per segment costs as much as hashing it. */
+/** Buffers that collect segments, used again and again: fresh memory of several MiB costs as much as hashing it. */
 export class SegmentBuffers {
   readonly #free: Buffer[] = []
 

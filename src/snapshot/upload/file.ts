@@ -17,7 +17,6 @@ export class UploadStoppedError extends EntryReadError {}
 
 // A file that turned into a link or a pipe since it was listed must neither be followed nor block.
 const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
-const readBytes = 1 << 20
 const slabBytes = 4 << 20
 
 /** A pipe reads as an empty file, a device maybe for ever. Throws EntryReadError. */
@@ -176,34 +175,20 @@ async function uploadPart(
   }
 }
 
-/** Copies [start, start + length) into the writer, reading the next piece while the last one is being written. */
+/** Writes the file's bytes [start, start + length), as far as there are any. Gives how many. */
 async function pump(context: UploadContext, handle: FileHandle, start: number, length: number, writer: ObjectWriter): Promise<number> {
-  let spare = Buffer.allocUnsafeSlow(readBytes)
-  let other = Buffer.allocUnsafeSlow(readBytes)
-  const fetch = (into: Buffer, at: number) => {
-    const want = Math.min(readBytes, start + length - at)
-    if (want <= 0) return Promise.resolve(0)
-    return handle.read(into, 0, want, at).then(
-      (r) => r.bytesRead,
-      (error: unknown) => Promise.reject(readError(error)),
-    )
-  }
   let at = start
-  let next = fetch(spare, at)
-  for (;;) {
-    const got = await next
-    if (got === 0) return at - start
+  await writer.fill(async (into) => {
     if (context.stop.stopped) throw new UploadStoppedError('the upload was stopped')
-    const piece = spare.subarray(0, got)
-    at += got
-    next = fetch(other, at)
-    // Seen only when awaited; without this an early failure of the write would leave it unhandled.
-    next.catch(() => undefined)
-    const swap = other
-    other = spare
-    spare = swap
-    await writer.write(piece)
-    context.stop.count(got)
-    context.observer.hashedBytes?.(got)
-  }
+    const want = Math.min(into.length, start + length - at)
+    if (want <= 0) return 0
+    const { bytesRead } = await handle.read(into, 0, want, at).catch((error: unknown) => Promise.reject(readError(error)))
+    at += bytesRead
+    if (bytesRead > 0) {
+      context.stop.count(bytesRead)
+      context.observer.hashedBytes?.(bytesRead)
+    }
+    return bytesRead
+  })
+  return at - start
 }

@@ -20,6 +20,8 @@ export class FakeContents implements ContentStore {
   suspended = 0
   inFlight = 0
   mostInFlight = 0
+  bytesInFlight = 0
+  mostBytesInFlight = 0
   beforePut: (content: ContentToWrite) => Promise<void> = async () => {}
   beforeGet: (id: ContentId) => Promise<void> = async () => {}
   readonly counters = {
@@ -41,22 +43,36 @@ export class FakeContents implements ContentStore {
   }
 
   async put(content: ContentToWrite): Promise<ContentId> {
-    this.puts.push(content)
+    const data = Buffer.from(content.data)
+    this.puts.push({ ...content, data })
     this.inFlight++
     this.mostInFlight = Math.max(this.mostInFlight, this.inFlight)
+    this.bytesInFlight += content.data.length
+    this.mostBytesInFlight = Math.max(this.mostBytesInFlight, this.bytesInFlight)
     try {
       await this.beforePut(content)
     } finally {
       this.inFlight--
+      this.bytesInFlight -= content.data.length
     }
-    const id = this.idOf(content.prefix, content.data)
-    this.stored.set(id, { data: Buffer.from(content.data), compressionHeader: content.compressionHeader, deleted: false })
+    const id = this.idOf(content.prefix, data)
+    this.stored.set(id, { data, compressionHeader: content.compressionHeader, deleted: false })
     return id
   }
 
   putMany(contents: readonly ContentToWrite[]): Promise<ContentId[]> {
     this.batches++
     return Promise.all(contents.map((c) => this.put(c)))
+  }
+
+  /** Spoils the memory that it is given: nobody may count on it any more. */
+  async putOwned(contents: readonly ContentToWrite[], release: () => void): Promise<ContentId[]> {
+    try {
+      return await this.putMany(contents)
+    } finally {
+      for (const { data } of contents) data.fill(0xee)
+      release()
+    }
   }
 
   async get(id: ContentId): Promise<Buffer> {
