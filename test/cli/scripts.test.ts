@@ -69,3 +69,27 @@ describe('policy import', () => {
     expect(Object.keys(JSON.parse((await ok('policy', 'export')).out) as object).sort()).toEqual(['(global)', one])
   })
 })
+
+test('storage statistics count the contents of files and folders, and the bytes of files, in the order of the list', async () => {
+  const docs = join(home, 'docs')
+  mkdirSync(join(docs, 'sub'))
+  for (const [name, text] of Object.entries({ one: '11111', two: '22222', 'sub/three': '33333' })) writeFileSync(join(docs, name), text)
+  await ok('snapshot', 'create', docs, '--no-auto-maintenance')
+  writeFileSync(join(docs, 'sub/same-as-one'), '11111')
+  writeFileSync(join(docs, 'sub/four'), '44444444')
+  await ok('snapshot', 'create', docs, '--no-auto-maintenance')
+  const statsOf = async (...flags: string[]) =>
+    (JSON.parse((await ok('snapshot', 'list', '--storage-stats', '--json', docs, ...flags)).out) as { storageStats: object }[]).map(
+      (s) => s.storageStats,
+    )
+  const of = (files: number, folders: number, contents: number, bytes: number) =>
+    expect.objectContaining({ fileObjects: files, dirObjects: folders, contents, objectBytes: bytes, originalContentBytes: bytes })
+  expect(await statsOf()).toEqual([
+    { newData: of(3, 2, 5, 15), runningTotal: of(3, 2, 5, 15) },
+    { newData: of(1, 2, 3, 8), runningTotal: of(4, 4, 8, 23) },
+  ])
+  expect(await statsOf('--reverse')).toEqual([
+    { newData: of(4, 2, 6, 23), runningTotal: of(4, 2, 6, 23) },
+    { newData: of(0, 2, 2, 0), runningTotal: of(4, 4, 8, 23) },
+  ])
+})

@@ -112,7 +112,7 @@ async function printAsJson(c: CommandContext, repository: Repository, groups: re
   for (const group of groups) {
     const chosen = lastOf(ordered(group.snapshots, values), values)
     const reasons = values.retention ? await reasonsOf(repository, group.source, chosen) : new Map<string, readonly string[]>()
-    const uses = await useOf(repository, group.snapshots, values)
+    const uses = await useOf(repository, chosen, values)
     for (const snapshot of chosen) {
       const storageStats = uses.get(snapshot.id) ?? snapshot.storageStats
       const value = parseLosslessJson(encodeSnapshot({ ...snapshot, storageStats }, snapshot.id)) as Record<string, JsonValue>
@@ -137,8 +137,8 @@ async function printAsText(
   let isFirst = true
   for (const group of shown) {
     const reasons = values.retention ? await reasonsOf(repository, group.source, group.snapshots) : new Map<string, readonly string[]>()
-    const uses = await useOf(repository, group.snapshots, values)
     const chosen = lastOf(ordered(group.snapshots, values), values)
+    const uses = await useOf(repository, chosen, values)
     c.io.out(`${isFirst ? '' : '\n'}${formatSource(group.source)}`)
     isFirst = false
     const listed: ListedSnapshot[] = []

@@ -43,18 +43,19 @@ export async function storageUse(repository: Repository, snapshots: readonly Sna
       isNew = entry.objectId !== '' && !seenObjects.has(entry.objectId)
       if (entry.objectId === '' || !isNew) continue
       seenObjects.add(entry.objectId)
-      if (entry.type === 'd') {
-        // Only counted: the bytes are those of files, as in the reference.
-        added.dirObjects++
-        continue
+      // Of directories only their number counts, and that of their contents: the bytes are those of files, as in the reference.
+      const isDirectory = entry.type === 'd'
+      if (isDirectory) added.dirObjects++
+      else {
+        added.fileObjects++
+        added.objectBytes += entry.sizeBytes
       }
-      added.fileObjects++
-      added.objectBytes += entry.sizeBytes
       for (const id of await repository.objects.contentsOf(entry.objectId)) {
         const info = seenContents.has(id) ? undefined : repository.contents.info(id)
         seenContents.add(id)
         if (!info) continue
         added.contents++
+        if (isDirectory) continue
         added.originalContentBytes += info.originalLength
         added.packedContentBytes += info.packedLength
       }
