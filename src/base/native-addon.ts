@@ -72,6 +72,25 @@ export interface NativeAddon {
   /** Reads files whole, none followed or waited for. `paths`: each with a zero byte behind it. `rooms`: bytes in `slab` for each, one more
    *  than the file should have. `lengths` receives how many it had; -1 when it had more or fewer, or cannot be read. */
   readFiles(paths: Uint8Array, rooms: Uint32Array, slab: Uint8Array, lengths: Int32Array): Promise<void>
+  /** A file as memory, given back when nothing refers to it any more; undefined for files below `minBytes`, such as cannot be opened, and
+   *  where the file system is not one of this machine's own. Whoever cuts a mapped file short ends this process: only for files that are
+   *  replaced by renaming. */
+  mapFile(path: Uint8Array, minBytes: number): ArrayBuffer | undefined
+  /** Gives the memory of a whole mapped file back until it is looked at again; false, and nothing done, for any other bytes. */
+  forgetPages(bytes: Uint8Array): boolean
+  /** Rows of `keys`, which lie one after another, in the sorted rows of an index file (spec 02, 3.4); -1 where there is none. */
+  findRows(file: Uint8Array, start: number, stride: number, count: number, keyBytes: number, keys: Uint8Array, rows: Int32Array): void
+  /** Adds the rows of an index file to the table of index/file-table.ts. Returns how many, fewer than `count` when they pile up in it. */
+  fillTable(
+    file: Uint8Array,
+    start: number,
+    stride: number,
+    count: number,
+    keyBytes: number,
+    files: Uint16Array,
+    marks: Uint8Array,
+    number: number,
+  ): number
   /** Sets access and modification time of a path to the nanosecond, links not followed. */
   setTimes(path: Uint8Array, seconds: number, nanoseconds: number): void
   /** Gives the space of a range of a file back (fallocate(2)), its size stays; false where the file system cannot. */
@@ -113,6 +132,10 @@ export const nativeMembers: Readonly<Record<keyof NativeAddon, 'function' | 'num
   xattrNames: 'function',
   scanDirectory: 'function',
   readFiles: 'function',
+  mapFile: 'function',
+  forgetPages: 'function',
+  findRows: 'function',
+  fillTable: 'function',
   setTimes: 'function',
   punchHole: 'optional',
   setImmutable: 'optional',

@@ -92,9 +92,12 @@ export class DirectContentStore implements ContentStore {
     await this.#p.committed.loadIfOld()
     const { writer, presence } = this.#p
     const present = new Array<boolean>(ids.length)
+    const { set } = this.#p.committed
+    const found = set.findMany(ids)
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i] as ContentId
-      const info = this.info(id)
+      // While this waits below, what was in the writer may come into a new set.
+      const info = writer.find(id) ?? (set === this.#p.committed.set ? found[i] : this.#p.committed.set.find(id))
       if (info === undefined || info.deleted) present[i] = false
       else present[i] = writer.find(id) !== undefined || (presence.known(info.packBlob) ?? (await presence.has(info.packBlob)))
     }

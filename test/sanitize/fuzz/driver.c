@@ -47,6 +47,8 @@ void __sanitizer_cov_trace_cmp1(uint8_t a, uint8_t b) { (void)a, (void)b; }
 void __sanitizer_cov_trace_cmp2(uint16_t a, uint16_t b) { (void)a, (void)b; }
 void __sanitizer_cov_trace_cmp4(uint32_t a, uint32_t b) { remember(b), remember(a); }
 void __sanitizer_cov_trace_cmp8(uint64_t a, uint64_t b) { remember(b), remember(a); }
+void __sanitizer_cov_trace_cmpf(float a, float b) { (void)a, (void)b; }
+void __sanitizer_cov_trace_cmpd(double a, double b) { (void)a, (void)b; }
 void __sanitizer_cov_trace_const_cmp1(uint8_t a, uint8_t b) { (void)b, remember(a); }
 void __sanitizer_cov_trace_const_cmp2(uint16_t a, uint16_t b) { (void)b, remember(a); }
 void __sanitizer_cov_trace_const_cmp4(uint32_t a, uint32_t b) { (void)b, remember(a); }

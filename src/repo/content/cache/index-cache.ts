@@ -2,12 +2,15 @@ import { readdir, readFile, stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '#base/clock.ts'
 import { systemCode } from '#base/errors.ts'
+import { nativeAddon } from '#base/native.ts'
 import type { BlobId, BlobReader } from '#repo/blob/storage.ts'
 import { type CacheDirectory, writeCacheFile } from './cache-directory.ts'
 import { isCacheName } from './cache-keys.ts'
 import type { DiskCache } from './disk-cache.ts'
 
 const suffix = '.sndx'
+/** Smaller files are read at once: a mapping has a cost of its own. */
+const minMappedBytes = 256 * 1024
 
 /** Index blobs, sealed (`index-blobs`) and opened (`indexes`). Source: spec 02, 6.4. */
 export interface IndexCache {
@@ -47,8 +50,11 @@ export class DiskIndexCache implements IndexCache {
 
   async opened(name: BlobId): Promise<Buffer | undefined> {
     if (!isCacheName(name)) return undefined
+    const path = join(this.#folder, name + suffix)
     try {
-      return await readFile(join(this.#folder, name + suffix))
+      // What is mapped takes no memory until it is looked at. These files are replaced and removed, never cut short.
+      const mapped = nativeAddon()?.mapFile(Buffer.from(path), minMappedBytes)
+      return mapped ? Buffer.from(mapped) : await readFile(path)
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') this.directory.complain(error)
       return undefined

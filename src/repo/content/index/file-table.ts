@@ -1,3 +1,4 @@
+import { nativeAddon } from '#base/native.ts'
 import type { IndexFile } from './index-file.ts'
 
 /** Most files that a table can tell apart: 0 marks an empty slot. */
@@ -40,9 +41,23 @@ export class FileTable {
     const { members } = this
     if (members.length >= maxTableFiles || file.keySize !== (members[0] ?? file).keySize) return false
     if ((this.#rows + file.count) * 4 > this.#files.length * 3) return false
-    for (let row = 0; row < file.count; row++) if (!this.#insert(file.keyAt(row), members.length + 1)) return false
+    if (!this.#insertAll(file, members.length + 1)) return false
     members.push(file)
     return true
+  }
+
+  #insertAll(file: IndexFile, number: number): boolean {
+    const { count, keySize, place } = file
+    const native = place && nativeAddon()
+    if (!native) {
+      for (let row = 0; row < count; row++) if (!this.#insert(file.keyAt(row), number)) return false
+      return true
+    }
+    const added = native.fillTable(place.bytes, place.start, place.stride, count, keySize, this.#files, this.#marks, number)
+    this.#rows += added
+    // Most rows are never looked at again.
+    native.forgetPages(place.bytes)
+    return added === count
   }
 
   #insert(key: Uint8Array, number: number): boolean {

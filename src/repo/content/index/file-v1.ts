@@ -1,5 +1,6 @@
 import type { ContentInfo } from '../store.ts'
 import { CorruptIndexError } from './errors.ts'
+import type { RowPlace } from './index-file.ts'
 import { IndexRows, invalidPackName } from './rows.ts'
 
 /** Sizes of version 1 (spec 02, 3.1). */
@@ -33,6 +34,10 @@ export class IndexFileV1 extends IndexRows {
   protected override entry(row: number): number {
     if (this.#valueSize !== valueSizeV1) throw this.corrupt(2, `value size ${this.#valueSize} where version 1 has ${valueSizeV1}`)
     return super.entry(row)
+  }
+
+  override get place(): RowPlace | undefined {
+    return this.#valueSize === valueSizeV1 && this.keySize !== emptyKeySizeV1 ? super.place : undefined
   }
 
   override find(key: Uint8Array): number {

@@ -1,3 +1,4 @@
+import { nativeAddon } from '#base/native.ts'
 import { type ContentId, InvalidContentIdError } from '../content-id.ts'
 import type { ContentInfo, IdRange } from '../store.ts'
 import { allIds } from '../store.ts'
@@ -14,6 +15,9 @@ export const smallIndexRows = 100
 /** Fewer files than this are searched one by one. */
 const filesBeforeTable = 4
 
+/** Fewer IDs than this are looked up one by one. */
+const fewestAtOnce = 4
+
 /** The committed contents of a repository: all active index files seen as one. Immutable; nothing is kept per row.
  *  Records that are deleted no later than the watermark are absent (spec 02, 6.1). */
 export class IndexSet {
@@ -21,7 +25,8 @@ export class IndexSet {
   /** Rows over all files; a content with several records counts more than once. */
   readonly count: number
   #scratch = Buffer.alloc(0)
-  /** Files searched so far without a table. Once they are an eighth of the rows, making one costs about as much as these searches did. */
+  /** Files searched so far without a table. Once they are an eighth of the rows (with the addon: a 32nd), making one costs about as much as
+   *  these searches did. */
   #searches = 0
   #table: FileTable | undefined
   /** Files that the table does not know. */
@@ -60,6 +65,36 @@ export class IndexSet {
   find(id: ContentId): ContentInfo | undefined {
     this.#search(id)
     return this.#foundFile?.at(this.#foundRow)
+  }
+
+  /** find() for many IDs. */
+  findMany(ids: readonly ContentId[]): (ContentInfo | undefined)[] {
+    const first = ids[0]
+    if (first === undefined || ids.length < fewestAtOnce) return ids.map((id) => this.find(id))
+    const keySize = this.#keyOf(first).length
+    const fits = ids.every((id) => id.length >> 1 === keySize - 1) && this.#files.every((file) => file.keySize === keySize)
+    // A table leads to the one file that has a content, which leaves less to search than a batch would.
+    if (!fits || this.#tableFor(this.#scratch, ids.length)) return ids.map((id) => this.find(id))
+    const keys = Buffer.allocUnsafe(keySize * ids.length)
+    for (let i = 0; i < ids.length; i++) keys.set(this.#keyOf(ids[i] as ContentId), i * keySize)
+    const best = new Array<IndexFile | undefined>(ids.length).fill(undefined)
+    const bestRows = new Int32Array(ids.length)
+    const rows = new Int32Array(ids.length)
+    // From the last file to the first, as a single search goes: of equal records the same one wins.
+    for (let f = this.#files.length - 1; f >= 0; f--) {
+      const file = this.#files[f] as IndexFile
+      file.findMany(keys, rows)
+      for (let i = 0; i < ids.length; i++) {
+        const row = rows[i] as number
+        const other = best[i]
+        if (row < 0 || (other !== undefined && !rowBeats(file, row, other, bestRows[i] as number))) continue
+        best[i] = file
+        bestRows[i] = row
+      }
+    }
+    return best.map((file, i) =>
+      file === undefined || this.#isHidden(file, bestRows[i] as number) ? undefined : file.at(bestRows[i] as number),
+    )
   }
 
   /** Number of the row that holds the newest record of a content, from 0 up to `count`; -1 when there is none. Sets of contents are kept as
@@ -136,10 +171,11 @@ export class IndexSet {
   }
 
   /** The table, if there is one or it is time to make one. */
-  #tableFor(key: Uint8Array): FileTable | undefined {
+  #tableFor(key: Uint8Array, searches = 1): FileTable | undefined {
     if (this.#searches >= 0 && this.#loose.length >= filesBeforeTable) {
-      this.#searches += this.#loose.length
-      if (this.#searches * 8 > this.count) {
+      this.#searches += this.#loose.length * searches
+      if (this.#searches * (nativeAddon() ? 32 : 8) > this.count) {
+        for (const { place } of this.#files) if (place) nativeAddon()?.forgetPages(place.bytes)
         this.#searches = -1
         this.#use(FileTable.of(this.#files.filter((file) => !this.#small.includes(file))))
       }

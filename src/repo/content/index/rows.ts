@@ -1,7 +1,8 @@
+import { nativeAddon } from '#base/native.ts'
 import { type ContentId, InvalidContentIdError } from '../content-id.ts'
 import type { ContentInfo } from '../store.ts'
 import { CorruptIndexError } from './errors.ts'
-import type { IndexFile } from './index-file.ts'
+import type { IndexFile, RowPlace } from './index-file.ts'
 
 /** Name given to a pack whose real name cannot be read (spec 02, 3.3). */
 export const invalidPackName = '---invalid---'
@@ -55,6 +56,24 @@ export abstract class IndexRows implements IndexFile {
 
   protected corrupt(offset: number, what: string): CorruptIndexError {
     return new CorruptIndexError(this.blobName, offset, what)
+  }
+
+  get place(): RowPlace | undefined {
+    const { bytes, start, stride, count } = this
+    return start + count * stride <= bytes.length ? { bytes, start, stride } : undefined
+  }
+
+  findMany(keys: Uint8Array, rows: Int32Array): void {
+    const { place, count, keySize } = this
+    const native = place && nativeAddon()
+    if (native) native.findRows(place.bytes, place.start, place.stride, count, keySize, keys, rows)
+    else this.findManyTwin(keys, rows)
+  }
+
+  /** The same without the addon. */
+  findManyTwin(keys: Uint8Array, rows: Int32Array): void {
+    const { keySize } = this
+    for (let i = 0, at = 0; at + keySize <= keys.length; i++, at += keySize) rows[i] = this.find(keys.subarray(at, at + keySize))
   }
 
   find(key: Uint8Array): number {

@@ -56,12 +56,24 @@ describe('a set of index files', () => {
             expect([...set.iterate(range, true)].map(facts)).toEqual(
               visible.filter((r) => r.id >= range.start && r.id < range.end).map(facts),
             )
+          const ids = ['', 'k', 'm'].flatMap((prefix) =>
+            Array.from({ length: 14 }, (_, n) => `${prefix}${n.toString(16).padStart(2, '0')}`),
+          )
+          expect(set.findMany(ids as ContentId[])).toEqual(ids.map((id) => set.find(id as ContentId)))
           for (const r of winnersOf(files)) expect(set.find(r.id)?.packBlob).toBe(visible.find((v) => v.id === r.id)?.packBlob)
           expect([...set.packNames()].sort()).toEqual([...new Set(visible.map((r) => r.packBlob))].sort())
         }
       }),
       { numRuns: 100 },
     )
+  })
+
+  test('IDs of another length are refused one by one and among many', () => {
+    const ids = Array.from({ length: 8 }, (_, i) => i.toString(16).padStart(32, '0')) as ContentId[]
+    const set = new IndexSet([fileOf(ids.map((id) => row(id)))], undefined)
+    expect(set.findMany(ids).map((r) => r?.id)).toEqual(ids)
+    for (const at of [0, 5]) expect(() => set.findMany(ids.with(at, '00' as ContentId))).toThrow('invalid content ID')
+    expect(set.findMany([])).toEqual([])
   })
 
   test('small files are merged into one, large ones are kept', () => {

@@ -1,0 +1,103 @@
+#include "index_search.h"
+
+#include <string.h>
+
+/* The same as in src/repo/content/index/rows.ts and file-table.ts: the twins do it step by step alike. */
+enum { max_proportional_probes = 10, max_table_probes = 4096, rows_ahead = 16 };
+
+bool index_rows_init(index_rows_t *t, const uint8_t *file, size_t length, uint64_t start, uint32_t stride, uint32_t count, uint32_t key_bytes) {
+  if (key_bytes < 2 || stride < key_bytes || start > length || (uint64_t)count * stride > length - start || count > INT32_MAX) return false;
+  *t = (index_rows_t){file + start, count, stride, key_bytes};
+  return true;
+}
+
+/* First four bytes of the hash as a number; shorter hashes count as followed by zeros. */
+static uint32_t hash_head(const uint8_t *key, uint32_t key_bytes) {
+  uint32_t head = 0;
+  if (key_bytes > 4) {
+    memcpy(&head, key + 1, 4);
+    return __builtin_bswap32(head);
+  }
+  for (uint32_t i = 1; i <= 4; i++) head = head << 8 | (i < key_bytes ? key[i] : 0u);
+  return head;
+}
+
+static const uint8_t *row_at(const index_rows_t *t, uint32_t row) { return t->rows + (size_t)row * t->stride; }
+
+static uint32_t first_of_prefix(const index_rows_t *t, unsigned prefix) {
+  uint32_t low = 0, high = prefix == 0 ? 0 : t->count;
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    if (row_at(t, middle)[0] < prefix) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+static int32_t find_between(const index_rows_t *t, const uint8_t *key, uint32_t low, uint32_t high) {
+  const double target = hash_head(key, t->key_bytes);
+  double low_head = 0, high_head = 4294967296.0;
+  for (unsigned probes = 0; low < high; probes++) {
+    const uint32_t span = high - low;
+    double share = probes < max_proportional_probes && high_head > low_head ? (target - low_head) / (high_head - low_head) : 0.5;
+    double step = share * span;
+    /* Rows that are not in order may lead to a place outside: no further than the ends. */
+    const uint32_t row = low + (step <= 0 ? 0 : step >= span - 1 ? span - 1 : (uint32_t)step);
+    const uint8_t *at = row_at(t, row);
+    const int order = memcmp(at, key, t->key_bytes);
+    if (order == 0) return (int32_t)row;
+    if (order < 0) {
+      low = row + 1;
+      low_head = hash_head(at, t->key_bytes);
+    } else {
+      high = row;
+      high_head = hash_head(at, t->key_bytes);
+    }
+  }
+  return -1;
+}
+
+void index_find_many(const index_rows_t *t, const uint8_t *keys, size_t key_count, int32_t *found) {
+  int known = -1;
+  uint32_t low = 0, high = 0;
+  for (size_t i = 0; i < key_count; i++, keys += t->key_bytes) {
+    if (keys[0] != known) {
+      known = keys[0];
+      low = first_of_prefix(t, keys[0]);
+      high = first_of_prefix(t, keys[0] + 1u);
+    }
+    found[i] = find_between(t, keys, low, high);
+  }
+}
+
+static uint32_t word(const uint8_t *at) {
+  uint32_t w;
+  memcpy(&w, at, 4);
+  return __builtin_bswap32(w);
+}
+
+static uint32_t slot_of(const uint8_t *key, uint32_t key_bytes) {
+  return ((word(key + 1) ^ (word(key + key_bytes - 4) ^ key[0]) * 0x9e3779b1u) * 0x85ebca6bu) >> 1;
+}
+
+uint32_t index_fill_table(const index_rows_t *t, uint16_t *files, uint8_t *marks, uint32_t mask, uint16_t number) {
+  uint32_t ahead[rows_ahead];
+  const uint32_t first = t->count < rows_ahead ? t->count : rows_ahead;
+  for (uint32_t i = 0; i < first; i++) ahead[i] = slot_of(row_at(t, i), t->key_bytes) & mask;
+  for (uint32_t row = 0; row < t->count; row++) {
+    uint32_t slot = ahead[row % rows_ahead], probes = 0;
+    if (t->count - row > rows_ahead) {
+      /* Slots lie anywhere: the memory of later ones is asked for now. */
+      const uint32_t next = slot_of(row_at(t, row + rows_ahead), t->key_bytes) & mask;
+      ahead[row % rows_ahead] = next;
+      __builtin_prefetch(&files[next], 1);
+      __builtin_prefetch(&marks[next], 1);
+    }
+    for (; files[slot] != 0; slot = (slot + 1) & mask)
+      if (probes++ == max_table_probes) return row;
+    const uint8_t *key = row_at(t, row);
+    files[slot] = number;
+    marks[slot] = key[5] ^ key[0];
+  }
+  return t->count;
+}
