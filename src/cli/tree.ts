@@ -278,6 +278,11 @@ export const root: Branch = {
         import: { describe: 'Read policies from JSON', load: async () => (await import('./commands/policy/import.ts')).importPolicies },
       },
     },
+    repair: {
+      describe: 'Look for damage in the repository, and mend what can be mended',
+      standsAlone: true,
+      load: async () => (await import('./commands/repair.ts')).repair,
+    },
     repository: {
       describe: 'Commands to manage the repository',
       aliases: ['repo'],

@@ -7,11 +7,11 @@ import type { BlobId, BlobInfo } from '#repo/blob/storage.ts'
 import type { Cipher } from '#repo/crypto/algorithms.ts'
 import { openBlob } from '#repo/crypto/blob-sealing.ts'
 import type { IndexCache } from './cache/index-cache.ts'
+import type { EpochManager } from './epoch/manager.ts'
 import { CorruptIndexError } from './index/errors.ts'
 import type { IndexFile } from './index/index-file.ts'
 import { IndexSet } from './index/index-set.ts'
 import { parseIndex } from './index/parse.ts'
-import type { EpochManager } from './epoch/manager.ts'
 import type { IndexBlobManager } from './index-blobs/manager.ts'
 
 const refreshAfterMs = 15 * 60_000

@@ -34,7 +34,7 @@ export function sessionIdOf(blob: BlobId): string | undefined {
 /** The open sessions, newest marker of each. A marker that vanishes meanwhile is skipped. Throws SessionMarkerError for one that cannot be
  *  read, and the storage's errors. Source: spec 02, 2.6. */
 export async function listSessions(storage: BlobReader, cipher: Cipher): Promise<Map<string, SessionInfo>> {
-  const markers = await mapLimited(storage.list('s'), readParallelism, ({ id }) => readMarker(storage, cipher, id))
+  const markers = await mapLimited(storage.list('s'), readParallelism, ({ id }) => readSessionMarker(storage, cipher, id))
   const sessions = new Map<string, SessionInfo>()
   for (const marker of markers) {
     if (!marker) continue
@@ -44,7 +44,8 @@ export async function listSessions(storage: BlobReader, cipher: Cipher): Promise
   return sessions
 }
 
-async function readMarker(storage: BlobReader, cipher: Cipher, blob: BlobId): Promise<SessionInfo | undefined> {
+/** What one marker says; undefined when it has vanished. Throws SessionMarkerError, and the storage's errors. */
+export async function readSessionMarker(storage: BlobReader, cipher: Cipher, blob: BlobId): Promise<SessionInfo | undefined> {
   const session = sessionIdOf(blob)
   if (session === undefined) throw new SessionMarkerError(`blob ${blob} names no session. Delete it if no backup is running.`)
   try {
