@@ -19,6 +19,7 @@ import type { BackupOperations } from './backup/operations.ts'
 import type { Control } from './control.ts'
 import { ControlFiles } from './control-files.ts'
 import { firstControlNode, wingOf } from './node-ranges.ts'
+import { fail } from './staging/transaction.ts'
 import { emptyAttributes, setTimes } from './table.ts'
 
 export interface Overlay {
@@ -255,23 +256,20 @@ export class Router implements FuseOperations {
   getxattr(caller: Caller, node: number, name: ByteName): Reply<Uint8Array> {
     const overlay = this.overlay(node)
     if (name.startsWith(ownAttribute)) return this.ownXattr(node, name)
-    if (overlay === undefined) throw new FuseError(errno.ENODATA)
+    if (overlay === undefined) return fail(errno.ENODATA)
     return overlay.getxattr(caller, node, name)
   }
 
   private ownXattr(node: number, name: ByteName): Reply<Uint8Array> {
-    const absent = new FuseError(errno.ENODATA)
     const overlay = this.overlay(node)
     if (overlay !== undefined && node === overlay.root)
       return after(this.options.control.getXattr(overlay.staging, name), (value) => {
-        if (value === undefined) throw absent
-        return value
+        return value ?? fail(errno.ENODATA)
       })
     const short = name.slice(ownAttribute.length)
     const object = short === 'object' ? overlay?.staging.objectOf(node)?.objectId : undefined
     const value = object !== undefined ? Buffer.from(object) : this.snapshotAttribute(node, short)
-    if (value === undefined) throw absent
-    return value
+    return value ?? fail(errno.ENODATA)
   }
 
   private snapshotAttribute(node: number, name: string): Uint8Array | undefined {

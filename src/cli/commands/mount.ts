@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { UsageError } from '#base/errors.ts'
 import type { CommandContext } from '#cli/context.ts'
 import { CommandError } from '#cli/exit.ts'
 import { defineCommand, type Flag, type ValuesOf } from '#cli/flag.ts'
@@ -24,6 +25,10 @@ const flags = [
   { name: 'view', type: 'string', repeated: true, placeholder: 'TEMPLATE', describe: 'Another folder in .kura/, as by-host/%h/%p/%T' },
   { name: 'read-only', type: 'bool', describe: 'Snapshots only, without backup/' },
   { name: 'backup-source', type: 'string', repeated: true, placeholder: 'USER@HOST:PATH', describe: 'Source that backup/ writes to' },
+  { name: 'empty', type: 'bool', describe: 'Begin backup/ empty, not as the newest snapshot' },
+  { name: 'backup-from', type: 'string', placeholder: 'SNAPSHOT', describe: 'Begin backup/ as this snapshot of its source' },
+  { name: 'tags', type: 'string', repeated: true, placeholder: 'KEY:VALUE', describe: 'Tags of the snapshots that are made of backup/' },
+  { name: 'description', type: 'string', describe: 'Description of the snapshots that are made of backup/' },
   { name: 'spool', type: 'string', placeholder: 'DIR', describe: 'Where changes are kept until they are in a snapshot' },
   { name: 'spool-size', type: 'bytes', describe: 'Most that may be kept there' },
   { name: 'spool-reserve', type: 'bytes', describe: 'Space to leave free on the disk of the spool' },
@@ -99,7 +104,7 @@ interface Writing {
 }
 
 async function writingOf(c: CommandContext, repository: Repository, values: Values): Promise<Writing> {
-  const { Flushing } = await import('#mount/backup/flushing.ts')
+  const [{ Flushing }, { parseTags }] = await Promise.all([import('#mount/backup/flushing.ts'), import('./snapshot/list.ts')])
   const ms = (ns: bigint): number => Number(ns / 1_000_000n)
   const flushing = new Flushing(repository, {
     flushAfterMs: ms(values['flush-after']),
@@ -107,6 +112,8 @@ async function writingOf(c: CommandContext, repository: Repository, values: Valu
     quiesceMs: ms(values.quiesce),
     keepRubbish: values['keep-rubbish'],
     keepIdentical: values['flush-identical'],
+    description: values.description ?? '',
+    tags: parseTags(values.tags),
     actions: { isEnabled: repository.client.enableActions, version: programVersion, environment: c.env },
     command: values['on-flush'],
     info: (line) => c.log.info(line),
@@ -118,6 +125,7 @@ async function writingOf(c: CommandContext, repository: Repository, values: Valu
   })
   const part: WritablePart = {
     sources: values['backup-source'],
+    from: beginningOf(values),
     repositoryId: isDirect(repository) ? repository.uniqueId.toString('hex') : c.configFile,
     spoolDirectory: values.spool,
     spoolLimitBytes: values['spool-size'],
@@ -129,6 +137,13 @@ async function writingOf(c: CommandContext, repository: Repository, values: Valu
     beforeClose: async () => resolveLast(await flushing.end()),
   }
   return { part, flushing, last }
+}
+
+function beginningOf(values: Values): WritablePart['from'] {
+  const snapshotId = values['backup-from']
+  if (snapshotId === undefined) return values.empty ? 'empty' : undefined
+  if (values.empty || values['backup-source'].length > 1) throw new UsageError('--backup-from goes with one source, and not with --empty')
+  return { snapshotId }
 }
 
 /** Answers commands and signals until the mount has ended and all that was written is flushed. */

@@ -9,7 +9,10 @@ import { type FinishedJob, Flusher, type FlusherOptions } from '../flush/flusher
 import type { OpenedOverlay } from './open-overlay.ts'
 
 export interface FlushingOptions
-  extends Pick<FlusherOptions, 'flushAfterMs' | 'flushEveryMs' | 'quiesceMs' | 'keepRubbish' | 'keepIdentical' | 'actions'> {
+  extends Pick<
+    FlusherOptions,
+    'flushAfterMs' | 'flushEveryMs' | 'quiesceMs' | 'keepRubbish' | 'keepIdentical' | 'actions' | 'description' | 'tags'
+  > {
   /** Run by the shell after each flush, with what came of it in its environment. */
   readonly command?: string | undefined
   readonly info: (line: string) => void
@@ -47,13 +50,12 @@ export class Flushing {
   /** Called once when the overlays are open. `refresh` makes the mount show what is new in the repository. */
   controlOf(overlays: readonly OpenedOverlay[], refresh: () => Promise<void>): Control {
     this.#refresh = refresh
-    for (const { name, source, staging, directory } of overlays) {
+    for (const { name, source, staging, directory, knownId } of overlays) {
       const text = formatSource(source)
       const flusher = new Flusher(this.repository, staging, {
         ...this.options,
         source,
-        description: '',
-        tags: {},
+        knownId,
         pins: [],
         note: this.options.warn,
         onError: (error) => noteError(directory, error),

@@ -10,7 +10,7 @@ import type { SourceInfo } from '#snapshot/model/source.ts'
 import { formatSource, parseSource, sameSource } from '#snapshot/model/source-text.ts'
 import { flushKept } from '../flush/kept.ts'
 import { maxOverlays, overlayNode } from '../node-ranges.ts'
-import { inspectStaging } from '../staging/inspect.ts'
+import { discardStaging, inspectStaging } from '../staging/inspect.ts'
 import { journalPath } from '../staging/journal.ts'
 import { openStaging } from '../staging/open.ts'
 import type { LowerTree, Staging, StagingOptions } from '../staging/staging.ts'
@@ -29,6 +29,8 @@ export interface BackupOptions {
   readonly spoolReserveBytes?: number | undefined
   readonly xattrs: StagingOptions['xattrs']
   readonly takeOver: boolean
+  /** What a new overlay begins as, if not as the newest snapshot: empty, or as another snapshot of its source. */
+  readonly from?: 'empty' | { readonly snapshotId: string } | undefined
   /** Put what is found staged onto the newest snapshot of its source. */
   readonly rebase?: boolean
   readonly timeoutMs: number
@@ -42,6 +44,8 @@ export interface OpenedOverlay {
   readonly source: SourceInfo
   readonly directory: string
   readonly staging: Staging
+  /** The newest snapshot that was known when it was opened: no surprise to a flush. */
+  readonly knownId: string | undefined
 }
 
 const defaultPath = '/backup'
@@ -91,21 +95,23 @@ async function openOverlay(
     onDamaged: (id) => options.warn(`snapshot ${id} cannot be read and is passed over.`),
   })
   const newest = all.findLast((s) => !s.incomplete && s.rootEntry?.type === 'd')
-  const root = newest?.rootEntry
   const text = formatSource(source)
+  const begin = options.from === undefined ? newest : beginning(all, options.from, text)
+  const root = begin?.rootEntry
   const directory = join(options.spoolDirectory ?? defaultSpoolDirectory(), spoolName(options.repositoryId, text))
   const { xattrs, takeOver, warn, repositoryId } = options
   const space = spoolSpace(directory, options)
-  await rebaseFound(repository, directory, all, newest, options)
+  if (options.from === undefined) await rebaseFound(repository, directory, all, newest, options)
+  else makeWay(directory, text)
   const staging = await openStaging(
     {
       directory,
       repositoryId,
       source: text,
       lower:
-        newest === undefined || root === undefined || root.objectId === ''
+        begin === undefined || root === undefined || root.objectId === ''
           ? undefined
-          : { snapshotId: newest.id, rootObject: root.objectId, root },
+          : { snapshotId: begin.id, rootObject: root.objectId, root },
       xattrs,
       ...space,
       owner: { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 },
@@ -116,7 +122,26 @@ async function openOverlay(
     },
     lower,
   )
-  return { name: nameOf(source), source, directory, staging }
+  return { name: nameOf(source), source, directory, staging, knownId: newest?.id }
+}
+
+/** The snapshot that the person chose; undefined for none. */
+function beginning(all: readonly Snapshot[], from: NonNullable<BackupOptions['from']>, source: string): Snapshot | undefined {
+  if (from === 'empty') return undefined
+  const found = all.find((s) => s.id === from.snapshotId && s.rootEntry?.type === 'd')
+  if (found === undefined) throw new UsageError(`${from.snapshotId} is no snapshot of ${source}. See "kura snapshot list --manifest-id".`)
+  return found
+}
+
+/** An overlay that was there goes, if nothing is lost by it. */
+function makeWay(directory: string, source: string): void {
+  if (!existsSync(journalPath(directory))) return
+  const { dirtyNodes, leftOutNodes } = inspectStaging(directory)
+  if (dirtyNodes + leftOutNodes > 0)
+    throw new UsageError(
+      `backup/ of ${source} has ${dirtyNodes + leftOutNodes} changes that are in no snapshot, so it cannot begin anew. Save them with "kura staging flush", or throw them away with "kura staging discard".`,
+    )
+  discardStaging(directory)
 }
 
 /** Spec 08, 4.9. */

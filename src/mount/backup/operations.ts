@@ -14,6 +14,7 @@ import type {
   Statistics,
 } from '#fuse/operations.ts'
 import type { Owner, StagedNode, Staging } from '../staging/staging.ts'
+import { fail } from '../staging/transaction.ts'
 import { emptyAttributes } from '../table.ts'
 import { after } from './after.ts'
 import { Listings } from './listings.ts'
@@ -214,9 +215,7 @@ export class BackupOperations implements FuseOperations {
   }
 
   getxattr(_caller: Caller, node: number, name: ByteName): Uint8Array {
-    const value = this.staging.getXattr(node, name)
-    if (value === undefined) throw new FuseError(errno.ENODATA)
-    return value
+    return this.staging.getXattr(node, name) ?? fail(errno.ENODATA)
   }
 
   listxattr(_caller: Caller, node: number): readonly ByteName[] {

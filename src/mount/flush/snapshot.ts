@@ -23,6 +23,8 @@ export interface FlushOptions {
   readonly keepRubbish: boolean
   /** Snapshot that the overlay stands on. */
   readonly lowerId: string | undefined
+  /** A newer snapshot that the person knows of. */
+  readonly knownId?: string | undefined
   /** Save a snapshot even though it equals the last one. */
   readonly keepIdentical: boolean
   /** Put the changes onto the newest snapshot of the source, if that is not the lower one. For an overlay that nobody has open. */
@@ -99,7 +101,7 @@ async function write(
   ])
   if (!rebase && lowerId !== undefined) await requireLower(repository, lowerId, source)
   const newest = previous.find((s) => !s.incomplete)
-  const concurrentId = !rebase && newest && newest.id !== lowerId ? newest.id : undefined
+  const concurrentId = !rebase && newest && newest.id !== lowerId && newest.id !== options.knownId ? newest.id : undefined
   const lower = rebase ? newest : previous.find((s) => s.id === lowerId)
   const tree = await withActions(options, policyTree, signal, async () =>
     writeTree({

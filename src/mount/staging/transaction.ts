@@ -7,8 +7,17 @@ import type { StagingNode } from './node.ts'
 import type { StagingTree } from './tree.ts'
 
 const numbers = { ELOOP: 40, EILSEQ: 84, EFBIG: 27, EMLINK: 31 } as const
-export const fail = (number: number): never => {
-  throw new FuseError(number)
+
+/** One error a number: a stack for each of the many that mean nothing bad (no attribute, no such name) costs more than the operation. */
+const errors = new Map<number, FuseError>()
+
+export function fail(number: number): never {
+  let error = errors.get(number)
+  if (error === undefined) {
+    error = new FuseError(number)
+    errors.set(number, error)
+  }
+  throw error
 }
 export const { EILSEQ, EFBIG, EMLINK } = numbers
 
