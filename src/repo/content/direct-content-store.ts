@@ -4,6 +4,8 @@ import type { BlobId, BlobStorage } from '#repo/blob/storage.ts'
 import type { Cipher, Hasher } from '#repo/crypto/algorithms.ts'
 import type { RepositoryFormat } from '#repo/format/repository-format.ts'
 import type { ContentSource } from './cache/content-source.ts'
+import type { MissingPacks } from './cache/missing-packs.ts'
+import { SingleFlight } from './cache/single-flight.ts'
 import type { CommittedIndex } from './committed-index.ts'
 import { fileOpenBytes, openContent, openContentFile } from './content-codec.ts'
 import type { ContentId } from './content-id.ts'
@@ -30,6 +32,7 @@ export interface DirectContentStoreParts {
   readonly presence: PackPresence
   readonly writer: PackWriter
   readonly source: ContentSource
+  readonly missing: MissingPacks
   readonly counters: ContentCounters
   /** Ends what runs in the background. */
   readonly stop: AbortController
@@ -41,6 +44,7 @@ export class DirectContentStore implements ContentStore {
   #nextFlushMs: number
   #flushing: Promise<void> | undefined
   #indexFlushOff = 0
+  readonly #lookAgain = new SingleFlight<void>()
   readonly upkeep: ContentUpkeep
 
   constructor(parts: DirectContentStoreParts) {
@@ -316,9 +320,11 @@ export class DirectContentStore implements ContentStore {
 
   /** The pack is gone: another client may have rewritten its contents elsewhere meanwhile. */
   async #readMoved(info: ContentInfo, cause: BlobNotFoundError): Promise<Buffer> {
-    await this.refresh()
+    const { missing, cipher, source } = this.#p
+    if (!missing.has(info.packBlob)) await this.#lookAgain.run('', () => this.refresh())
     const now = this.info(info.id)
-    if (now && now.packBlob !== info.packBlob) return openContent(this.#p.cipher, now, await this.#p.source.fetch(now))
+    if (now && now.packBlob !== info.packBlob) return openContent(cipher, now, await source.fetch(now))
+    if (!missing.has(info.packBlob)) missing.add(info.packBlob)
     throw new CorruptContentError(info.id, info.packBlob, 'its pack is not in the storage', { cause })
   }
 }

@@ -6,6 +6,7 @@ import { localCacheKey } from '#repo/crypto/keys.ts'
 import { embedFormatBlob } from '#repo/format/embedded-copy.ts'
 import type { RepositoryFormat } from '#repo/format/repository-format.ts'
 import type { CacheOptions } from './cache/cache-options.ts'
+import { MissingPacks } from './cache/missing-packs.ts'
 import { openCaches } from './cache/open-caches.ts'
 import { CommittedIndex } from './committed-index.ts'
 import { DirectContentStore } from './direct-content-store.ts'
@@ -46,7 +47,8 @@ export async function openContentStore(options: ContentStoreOptions): Promise<Di
   const { format, hasher, cipher, clock = systemClock, random = randomBytes, client, warn } = options
   const current = options.currentFormat ?? (() => format)
   const protectionKey = localCacheKey(format, options.formatKey ?? format.secret)
-  const caches = await openCaches(options.storage, options.cache, protectionKey, clock, warn)
+  const missing = new MissingPacks(clock)
+  const caches = await openCaches(options.storage, options.cache, protectionKey, clock, warn, missing)
   const { storage } = caches
   const stop = new AbortController()
   const committed = new CommittedIndex({
@@ -93,6 +95,7 @@ export async function openContentStore(options: ContentStoreOptions): Promise<Di
     presence,
     writer,
     source: caches.source,
+    missing,
     counters,
     stop,
   })

@@ -8,6 +8,7 @@ import { DiskCache } from './disk-cache.ts'
 import { DiskIndexCache, directIndexCache, type IndexCache } from './index-cache.ts'
 import { ListingCache } from './listing-cache.ts'
 import { isLocalDisk } from './local-storage.ts'
+import type { MissingPacks } from './missing-packs.ts'
 import { OwnWrites } from './own-writes.ts'
 
 export interface Caches {
@@ -19,21 +20,24 @@ export interface Caches {
 }
 
 /** The caches of one connection. Without a directory, with one that cannot be used, and for repositories on a local disk everything
- *  comes straight from storage. `protectionKey` = localCacheKey. Source: spec 02, 6.4. */
+ *  comes straight from storage. `protectionKey` = localCacheKey; packs in
+ *  `missing` are not asked for. Source: spec 02, 6.4. */
 export async function openCaches(
   storage: BlobStorage,
   options: CacheOptions,
   protectionKey: Uint8Array,
   clock: Clock,
   warn: (message: string) => void,
+  missing: MissingPacks,
 ): Promise<Caches> {
+  const packs = missing.guard(storage)
   const direct: Caches = {
     storage,
-    source: directSource(storage),
+    source: directSource(packs),
     indexes: directIndexCache(storage),
     forgetListings: async () => undefined,
   }
-  if (!options.cacheLocalStorage && (await isLocalDisk(storage))) return { ...direct, source: blockSource(storage) }
+  if (!options.cacheLocalStorage && (await isLocalDisk(storage))) return { ...direct, source: blockSource(packs) }
   if (!options.directory) return direct
   const directory = new CacheDirectory(options.directory, warn)
   if (!(await directory.ready())) return direct
@@ -45,7 +49,7 @@ export async function openCaches(
   const listed = new ListingCache(storage, protectedCache('blob-list'), ownWrites, (options.listSeconds ?? 0) * 1000, clock)
   return {
     storage: listed,
-    source: new CachedSource(storage, protectedCache('contents', limits.contents), protectedCache('metadata', limits.metadata)),
+    source: new CachedSource(packs, protectedCache('contents', limits.contents), protectedCache('metadata', limits.metadata)),
     indexes: new DiskIndexCache(storage, directory, protectedCache('index-blobs', limits.indexBlobs), minIndexAgeMs(options), clock),
     forgetListings: () => listed.forgetListings(),
   }
