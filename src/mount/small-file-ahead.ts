@@ -5,8 +5,9 @@ import type { StoredTable } from './stored-table.ts'
 const smallBytes = 1 << 20
 /** A reader may leave out this many files and still be taken to go through the directory. */
 const maxSkipped = 4
-/** Files asked for ahead of a reader. */
+/** Files asked for ahead of a reader, and how few may be left before the next are: many at a time come from storage in one answer. */
 const aheadFiles = 24
+const fewFiles = 12
 
 /** Copying and searching programs read the files of a directory one after another: the next ones are loaded while they look at this one,
  *  so that each does not cost a wait for storage. */
@@ -25,7 +26,7 @@ export class SmallFileAhead {
     const isForward = row > last.row && row <= last.row + 1 + maxSkipped
     if (!isForward) last.aheadTo = row + 1
     last.row = row
-    if (!isForward) return
+    if (!isForward || last.aheadTo > row + 1 + fewFiles) return
     const limit = Math.min(row + 1 + aheadFiles, table.rows.length)
     for (let next = Math.max(last.aheadTo, row + 1); next < limit; next++) {
       const target = table.target(next)

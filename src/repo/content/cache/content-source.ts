@@ -5,10 +5,12 @@ import { isMetadata } from '../content-id.ts'
 import type { ContentInfo } from '../store.ts'
 import { contentCacheKey, packCacheKey } from './cache-keys.ts'
 import type { DiskCache } from './disk-cache.ts'
+import { RangeBatches } from './range-batches.ts'
 import { SingleFlight } from './single-flight.ts'
 
 const prefetchParallelism = 5
 const prefetchPackBytes = 5_000_000
+const maxUnkept = 10_000
 
 /** Sealed bytes of contents, from the caches or from their packs. */
 export interface ContentSource {
@@ -38,12 +40,17 @@ export function directSource(storage: BlobReader): ContentSource {
 export class CachedSource implements ContentSource {
   readonly #ranges = new SingleFlight<Buffer>()
   readonly #packs = new SingleFlight<Buffer>()
+  /** Packs that the cache did not take (its disk is full, say): they are not fetched whole again for each content. */
+  readonly #unkept = new Set<BlobId>()
+  readonly #batches: RangeBatches
 
   constructor(
     private readonly storage: BlobReader,
     private readonly contents: DiskCache,
     private readonly metadata: DiskCache,
-  ) {}
+  ) {
+    this.#batches = new RangeBatches(storage)
+  }
 
   async fetch(info: ContentInfo): Promise<Buffer> {
     return isMetadata(info.id) ? this.#fromMetadata(info) : this.#fromData(info)
@@ -82,6 +89,7 @@ export class CachedSource implements ContentSource {
     const cached = await this.metadata.getRange(packCacheKey(info.packBlob), info.packOffset, info.packedLength)
     if (cached === 'outside') throw outside(info)
     if (cached) return cached
+    if (this.#unkept.has(info.packBlob)) return this.storage.get(info.packBlob, { offset: info.packOffset, length: info.packedLength })
     const pack = await this.#loadPack(info.packBlob, this.metadata)
     if (info.packOffset + info.packedLength > pack.length) throw outside(info)
     return pack.subarray(info.packOffset, info.packOffset + info.packedLength)
@@ -91,13 +99,18 @@ export class CachedSource implements ContentSource {
     await this.#packs.pending(info.packBlob)?.catch(() => undefined)
     const key = contentCacheKey(info)
     return this.#ranges.run(key, async () => {
-      const ofPack = await this.contents.getRange(packCacheKey(info.packBlob), info.packOffset, info.packedLength)
-      if (ofPack && ofPack !== 'outside') return ofPack
-      const cached = await this.contents.get(key)
-      if (cached) return cached
-      const fetched = await this.storage.get(info.packBlob, { offset: info.packOffset, length: info.packedLength })
-      await this.contents.put(key, fetched)
-      return fetched
+      const ticket = this.#batches.enter(info.packBlob)
+      try {
+        const ofPack = await this.contents.getRange(packCacheKey(info.packBlob), info.packOffset, info.packedLength)
+        if (ofPack && ofPack !== 'outside') return ofPack
+        const cached = await this.contents.get(key)
+        if (cached) return cached
+        const fetched = await ticket.fetch(info.packOffset, info.packedLength)
+        await this.contents.put(key, fetched)
+        return fetched
+      } finally {
+        ticket.done()
+      }
     })
   }
 
@@ -110,7 +123,7 @@ export class CachedSource implements ContentSource {
       const cached = await cache.get(packCacheKey(pack))
       if (cached) return cached
       const whole = await this.storage.get(pack)
-      await cache.put(packCacheKey(pack), whole)
+      if (!(await cache.put(packCacheKey(pack), whole)) && this.#unkept.size < maxUnkept) this.#unkept.add(pack)
       return whole
     })
   }

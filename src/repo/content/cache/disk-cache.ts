@@ -88,10 +88,11 @@ export class DiskCache {
     return (await this.getRange(key, 0, 0)) !== undefined
   }
 
-  async put(key: string, data: Uint8Array): Promise<void> {
-    if (!isCacheName(key)) return
+  /** False when the entry could not be stored. */
+  async put(key: string, data: Uint8Array): Promise<boolean> {
+    if (!isCacheName(key)) return false
     this.#prepared ??= this.directory.prepareFolder(this.name, this.options.sharded ? shardedText : flatText)
-    if (!(await this.#prepared)) return
+    if (!(await this.#prepared)) return false
     const path = this.pathOf(key)
     try {
       const parts = this.options.protection ? [data, this.#mac(data)] : [data]
@@ -99,8 +100,10 @@ export class DiskCache {
       await this.#usage?.makeRoom(sizeBytes)
       await writeCacheFile(path, parts)
       this.#usage?.added(path, sizeBytes)
+      return true
     } catch (error) {
       this.directory.complain(error)
+      return false
     }
   }
 
