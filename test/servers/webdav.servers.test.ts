@@ -1,8 +1,16 @@
 import { readdirSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { BlobRangeError, CredentialsError, StorageError, StorageFullError, UnsupportedOptionError } from '#repo/blob/errors.ts'
+import {
+  BlobRangeError,
+  CredentialsError,
+  StorageError,
+  StorageFullError,
+  TransientStorageError,
+  UnsupportedOptionError,
+} from '#repo/blob/errors.ts'
 import { openStorage } from '#repo/blob/registry.ts'
+import { parseMultistatus } from '#repo/blob/webdav/multistatus.ts'
 import { retrying } from '#repo/blob/wrap/retry.ts'
 import { conformance } from '../support/blob-conformance.ts'
 import { KuraHome } from '../support/kura.ts'
@@ -105,6 +113,15 @@ describe('webdav', () => {
       await expect(storage.get('a', { offset: 3, length: 4 })).rejects.toThrow(/other bytes/)
       await storage.close()
     })
+  })
+
+  test('a list that was cut anywhere is never taken for a whole one', async () => {
+    const entry = (name: string) =>
+      `<D:response><D:href>/dav/${name}</D:href><D:propstat><D:prop><D:resourcetype/><D:getcontentlength>1</D:getcontentlength></D:prop><D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>`
+    const whole = `<?xml version="1.0"?><D:multistatus xmlns:D="DAV:">${entry('a.f')}${entry('b.f')}</D:multistatus>`
+    expect((await parseMultistatus(Buffer.from(`${whole}\n`), 'x')).map((e) => e.name)).toEqual(['a.f', 'b.f'])
+    for (let end = 0; end < whole.length; end++)
+      await expect(parseMultistatus(Buffer.from(whole.slice(0, end)), 'x'), whole.slice(0, end)).rejects.toThrow(TransientStorageError)
   })
 
   test('a full server is StorageFullError; one that is busy is asked again', async () => {

@@ -1,5 +1,6 @@
 import { ShardedStorage } from '../sharded.ts'
 import type { BackendType } from '../storage.ts'
+import { patient } from '../wrap/patient.ts'
 import { formatSftpOptions, parseSftpOptions, type SftpOptions } from './options.ts'
 import { SftpTree } from './tree.ts'
 
@@ -9,7 +10,7 @@ export const sftpBackend: BackendType<SftpOptions> = {
   parse: parseSftpOptions,
   async open(options, create) {
     const tree = new SftpTree(options)
-    await tree.open()
+    await patient('connecting', () => tree.open())
     const identity = {
       backend: 'sftp',
       displayName: `SFTP ${options.username}@${options.host}`,

@@ -1,4 +1,4 @@
-import { StorageError } from '../errors.ts'
+import { StorageError, TransientStorageError } from '../errors.ts'
 import type { TreeEntry } from '../file-tree.ts'
 
 /** What PROPFIND asks for. */
@@ -11,11 +11,17 @@ export interface DavEntry extends TreeEntry {
   readonly path: string
 }
 
-/** Entries of a 207 answer to PROPFIND, the asked-for folder itself included. Throws StorageError when it is none. Source: RFC 4918, 13. */
+/** Its end; the parser would take half a document for a whole one, and files would be missing. */
+const documentEnd = /(?:<\/(?:[\w.-]+:)?multistatus\s*>|<(?:[\w.-]+:)?multistatus[^<>]*\/>)\s*(?:<!--[^>]*-->\s*)?$/i
+
+/** Entries of a 207 answer to PROPFIND, the asked-for folder itself included. Throws StorageError when it is none, TransientStorageError when
+ *  its end is missing. Source: RFC 4918, 13. */
 export async function parseMultistatus(xml: Buffer, what: string): Promise<DavEntry[]> {
   const { parseXML } = await import('webdav')
+  const text = xml.toString('utf8')
+  if (!documentEnd.test(text)) throw new TransientStorageError(`${what}: the answer is not whole`)
   try {
-    const { multistatus } = await parseXML(xml.toString('utf8'))
+    const { multistatus } = await parseXML(text)
     return multistatus.response.flatMap((response) => {
       const { propstat } = response
       const path = pathOf(String(response.href))

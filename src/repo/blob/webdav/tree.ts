@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { StorageError, UnsupportedOptionError } from '../errors.ts'
+import { StorageError, TransientStorageError, UnsupportedOptionError } from '../errors.ts'
 import { type FileTree, type TreeEntry, TreeFileExistsError, type TreeWriteOptions } from '../file-tree.ts'
 import type { HttpReply } from '../http/client.ts'
+import { wrongLength } from '../http/failure.ts'
 import type { ByteRange } from '../storage.ts'
-import { DavClient, type DavRequest } from './client.ts'
+import { patient } from '../wrap/patient.ts'
+import { DavClient } from './client.ts'
 import { type DavEntry, parseMultistatus, propfindBody } from './multistatus.ts'
 import type { WebdavOptions } from './options.ts'
 
@@ -27,7 +29,7 @@ export class WebdavTree implements FileTree {
     const reply = await this.#client.send(request)
     if (reply.status === 404 || reply.status === 410) return undefined
     if (reply.status === 416) return Buffer.alloc(0)
-    if (reply.status === 206 && range) return this.checkedPart(request, reply, range)
+    if (reply.status === 206 && range) return this.checkedPart(path, reply, range)
     if (reply.status !== 200) throw this.#client.failure(request, reply)
     // A server without ranges sends everything.
     return range ? reply.body.subarray(range.offset, range.offset + range.length) : reply.body
@@ -73,10 +75,12 @@ export class WebdavTree implements FileTree {
     this.#client.close()
   }
 
-  private checkedPart(request: DavRequest, reply: HttpReply, range: ByteRange): Buffer {
+  private checkedPart(path: string, reply: HttpReply, range: ByteRange): Buffer {
     const start = /^bytes (\d+)-/.exec(String(reply.headers['content-range'] ?? ''))?.[1]
     if (Number(start) !== range.offset || reply.body.length > range.length)
-      throw new StorageError(`GET of ${this.#client.urlOf(request.path).href}: the server sent other bytes than those asked for`)
+      throw new StorageError(`GET of ${this.#client.urlOf(path).href}: the server sent other bytes than those asked for`)
+    const short = reply.body.length < range.length && wrongLength(path, range, reply.body.length, reply.headers['content-range'])
+    if (short instanceof TransientStorageError) throw short
     return reply.body
   }
 
@@ -105,7 +109,8 @@ export class WebdavTree implements FileTree {
 
   /** Makes a folder, once for all who want it at the same time: some servers lock others out. */
   private makeFolder(path: string): Promise<void> {
-    const made = this.#making.get(path) ?? this.makeOne(path).finally(() => this.#making.delete(path))
+    const make = () => patient(`making the folder ${path}`, () => this.makeOne(path)).finally(() => this.#making.delete(path))
+    const made = this.#making.get(path) ?? make()
     this.#making.set(path, made)
     return made
   }
@@ -120,14 +125,20 @@ export class WebdavTree implements FileTree {
     if (!isSuccess(reply) && reply.status !== 405) throw this.#client.failure(request, reply)
   }
 
-  private async move(from: string, to: string, exclusive: boolean): Promise<HttpReply> {
+  /** Moves a file that nobody else knows of, also over a bad line: what is gone after a try that failed was moved by that try. */
+  private move(from: string, to: string, exclusive: boolean): Promise<HttpReply> {
     const headers = { Destination: this.#client.urlOf(to).href, Overwrite: exclusive ? 'F' : 'T' }
     const request = { method: 'MOVE', path: from, headers }
-    const reply = await this.#client.send(request)
-    if (exclusive && reply.status === 412) throw new TreeFileExistsError(to)
-    // 207 names parts that failed.
-    if (!isSuccess(reply) || reply.status === 207) throw this.#client.failure(request, reply)
-    return reply
+    let tries = 0
+    return patient(`moving ${from}`, async () => {
+      const isFirst = tries++ === 0
+      const reply = await this.#client.send(request)
+      if (reply.status === 404 && !isFirst) return reply
+      if (exclusive && reply.status === 412) throw new TreeFileExistsError(to)
+      // 207 names parts that failed.
+      if (!isSuccess(reply) || reply.status === 207) throw this.#client.failure(request, reply)
+      return reply
+    })
   }
 }
 
