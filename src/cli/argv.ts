@@ -171,6 +171,7 @@ export function bindValues(
 
 function flagValue(flag: Flag, line: ParsedLine, env: Readonly<Record<string, string | undefined>>): Value | readonly Value[] | undefined {
   const uses = line.uses.filter((u) => u.flag === flag)
+  if (flag.onlyIf !== undefined && uses.length > 0 && !env[flag.onlyIf]) throw new UsageError(`unknown long flag '--${flag.name}'`)
   if (flag.type === 'bool') {
     if (uses.length > 1) throw new UsageError(`flag '${flag.name}' cannot be repeated`)
     if (uses[0]) return !uses[0].negated

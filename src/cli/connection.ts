@@ -26,4 +26,5 @@ export const openSettings = (c: CommandContext): OpenSettings => ({
   warn: (message) => c.log.warning(message),
   upgradeOwnerId: c.globals['upgrade-owner-id'],
   noBlockOnUpgrade: c.globals['upgrade-no-block'],
+  ignoreMissingFeatures: c.globals['ignore-missing-required-features'],
 })

@@ -33,6 +33,8 @@ export interface Positional {
 export interface Flag extends Positional {
   readonly short?: string
   readonly hidden?: boolean
+  /** Unknown unless this environment variable is set: for test suites. */
+  readonly onlyIf?: string
   readonly placeholder?: string
   /** What it does, where the same name means something else elsewhere (flag-help.ts). */
   readonly describe?: string

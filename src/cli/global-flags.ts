@@ -50,6 +50,7 @@ export const globalFlags = [
   { name: 'track-releasable', type: 'string', env: 'KOPIA_TRACK_RELEASABLE', repeated: true, hidden: true },
   { name: 'upgrade-owner-id', type: 'string', env: 'KOPIA_REPO_UPGRADE_OWNER_ID', hidden: true },
   { name: 'upgrade-no-block', type: 'bool', env: 'KOPIA_REPO_UPGRADE_NO_BLOCK', hidden: true },
+  { name: 'ignore-missing-required-features', type: 'bool', hidden: true, onlyIf: 'KOPIA_TESTONLY_FLAGS' },
   {
     name: 'error-notifications',
     type: 'enum',

@@ -19,6 +19,7 @@ export interface FormatWatchOptions {
   readonly upgradeOwnerId?: string | undefined
   /** Neither features nor upgrade lock are looked at (spec 01, 1.14). */
   readonly permissive?: boolean | undefined
+  readonly ignoreMissingFeatures?: boolean | undefined
   readonly deriveKey?: KeyDerivation | undefined
   /** Called once the derivation is under way. */
   readonly onKeyDerivation?: (() => void) | undefined
@@ -86,7 +87,7 @@ export class FormatWatch {
 
   /** Warns of features that we do not have; throws RequiredFeatureError for one that we must have. */
   checkFeatures(): void {
-    if (this.options.permissive) return
+    if (this.options.permissive || this.options.ignoreMissingFeatures) return
     for (const warning of checkRequiredFeatures(this.format.requiredFeatures)) this.options.warn(warning)
   }
 

@@ -29,6 +29,8 @@ export interface OpenSettings {
   readonly upgradeOwnerId?: string | undefined
   /** Fail at once when an upgrade is in progress, instead of waiting for its end. */
   readonly noBlockOnUpgrade?: boolean | undefined
+  /** Open also a repository that says it needs what we do not have. */
+  readonly ignoreMissingFeatures?: boolean | undefined
   /** Stops the wait for the end of an upgrade. */
   readonly signal?: AbortSignal | undefined
   /** Replaces the password key derivation: with one that remembers, to open twice at the price of once; with a fast one in tests. */
@@ -117,6 +119,7 @@ async function open(bare: BlobStorage, password: string, options: DirectOptions)
       warn,
       upgradeOwnerId,
       permissive,
+      ignoreMissingFeatures: options.ignoreMissingFeatures,
       deriveKey: options.deriveKey,
       onKeyDerivation: () => {
         options.onKeyDerivation?.()

@@ -1,5 +1,6 @@
 import { UsageError } from '#base/errors.ts'
 import { checkRetention } from '#repo/format/blob-config.ts'
+import { RequiredFeatureError } from '#repo/format/errors.ts'
 import { checkReadable } from '#repo/format/format-blob.ts'
 import { checkWritable } from '#repo/format/new-format.ts'
 import type { BlobRetention, EpochParameters, RepositoryFormat, RequiredFeature } from '#repo/format/repository-format.ts'
@@ -35,5 +36,10 @@ export async function setParameters(repository: DirectRepository, changes: Param
   checkWritable(changed)
   checkRetention(retention)
   await rewriteFormat(repository, changed, retention)
-  await repository.forgetFormat()
+  try {
+    await repository.forgetFormat()
+  } catch (error) {
+    // Asked for here and now: it is for the others to refuse.
+    if (!(fields.requiredFeatures && error instanceof RequiredFeatureError)) throw error
+  }
 }

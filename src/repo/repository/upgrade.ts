@@ -1,6 +1,7 @@
-import { KuraError, UsageError } from '#base/errors.ts'
+import { KuraError, messageOf, UsageError } from '#base/errors.ts'
 import { formatTimeNs } from '#base/time.ts'
 import type { BlobInfo } from '#repo/blob/storage.ts'
+import type { IndexFile } from '#repo/content/index/index-file.ts'
 import { type IndexDifference, indexDifferences } from '#repo/content/index-blobs/differences.ts'
 import { EpochIndexBlobs } from '#repo/content/index-blobs/epochs.ts'
 import type { IndexBlobContext } from '#repo/content/index-blobs/manager.ts'
@@ -21,6 +22,11 @@ const backupPrefix = `${formatBlobId}.backup.`
 /** The repository has the newest format, or no upgrade is under way. */
 export class UpgradeStateError extends KuraError {
   readonly code = 'UPGRADE_STATE'
+}
+
+/** The indexes before or after an upgrade cannot be compared: nothing was committed. */
+export class IndexValidationError extends KuraError {
+  readonly code = 'INDEX_VALIDATION'
 }
 
 /** Throws UsageError for a lock that must not be written (spec 01, 1.14). */
@@ -99,14 +105,33 @@ export async function upgradeWithoutLock(repository: DirectRepository): Promise<
   return true
 }
 
-/** What the indexes of the epochs say otherwise than the old ones. Undefined when one of both is missing. */
+/** Whether the old indexes still say what the new ones do: nobody was told yet to use the new ones. */
+export async function areOldIndexesInForce({ blobs }: DirectRepository): Promise<boolean> {
+  for await (const _ of blobs.list(poisonBlobId)) return false
+  return true
+}
+
+/** What the indexes of the epochs say otherwise than the old ones. Undefined when one of both is missing.
+ *  Throws IndexValidationError for an index blob that cannot be read. */
 export async function compareIndexes(repository: DirectRepository): Promise<readonly IndexDifference[] | undefined> {
   const context = contextOf(repository)
   const sealed = new SealedIndexes(context)
   const oldBlobs = (await new IndexBlobsV0(context).activeSet()).blobs.filter(({ id }) => id !== poisonBlobId)
   const newBlobs = (await new EpochIndexBlobs(context).activeSet()).blobs
   if (oldBlobs.length === 0 || newBlobs.length === 0) return undefined
-  return indexDifferences(await sealed.loadAll(oldBlobs), await sealed.loadAll(newBlobs))
+  return indexDifferences(await loadEach(sealed, oldBlobs, 'current'), await loadEach(sealed, newBlobs, 'new'))
+}
+
+async function loadEach(sealed: SealedIndexes, blobs: readonly BlobInfo[], which: string): Promise<IndexFile[]> {
+  const loaded: IndexFile[] = []
+  for (const blob of blobs)
+    try {
+      loaded.push(...(await sealed.loadAll([blob])))
+    } catch (error) {
+      const what = `failed to load index entries for ${which} index: failed to load index blob with BlobID ${blob.id}`
+      throw new IndexValidationError(`${what}: ${messageOf(error)}`, { cause: error })
+    }
+  return loaded
 }
 
 const contextOf = ({ blobs, cipher, hasher, format, clock }: DirectRepository): IndexBlobContext => ({

@@ -8,8 +8,10 @@ import { createRepository } from '#repo/repository/create.ts'
 import { type DirectOptions, openRepositoryDirectly } from '#repo/repository/open.ts'
 import type { DirectRepository } from '#repo/repository/repository.ts'
 import {
+  areOldIndexesInForce,
   commitUpgrade,
   compareIndexes,
+  IndexValidationError,
   placeLock,
   rollBackUpgrade,
   UpgradeStateError,
@@ -119,6 +121,25 @@ describe('an upgrade with a lock', () => {
     const id = await writeOne('two')
     expect(await within(asOwner(), compareIndexes)).toEqual([{ id, field: 'presence', before: 'missing', after: 'there' }])
   })
+})
+
+test('new indexes that were damaged before they came into force fail the comparison, by the name of the blob', async () => {
+  await make(1)
+  await writeOne('one')
+  await within(open(), (r) => placeLock(r, lock))
+  await within(asOwner(), upgradeIndexes)
+  expect(await within(asOwner(), areOldIndexesInForce)).toBe(true)
+  const [name, blob] = [...blobs].find(([id]) => id.startsWith('xn0_')) ?? []
+  if (!name || !blob) throw new Error('no new index')
+  const data = Buffer.from(blob.data)
+  data[20] = (data[20] ?? 0) ^ 0xff
+  blobs.set(name, { ...blob, data })
+  const comparison = within(asOwner(), compareIndexes)
+  await expect(comparison).rejects.toThrow(IndexValidationError)
+  await expect(comparison).rejects.toThrow(`failed to load index entries for new index: failed to load index blob with BlobID ${name}`)
+  blobs.set(name, blob)
+  await within(asOwner(), commitUpgrade)
+  expect(await within(open(), areOldIndexesInForce)).toBe(false)
 })
 
 describe('changePassword', () => {

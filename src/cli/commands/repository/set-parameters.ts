@@ -1,7 +1,7 @@
 import type { CommandContext } from '#cli/context.ts'
 import { defineCommand, type Flag, type ValuesOf } from '#cli/flag.ts'
 import { goDuration } from '#cli/print/duration.ts'
-import type { BlobRetention, EpochParameters, RepositoryFormat } from '#repo/format/repository-format.ts'
+import type { BlobRetention, EpochParameters, RepositoryFormat, RequiredFeature } from '#repo/format/repository-format.ts'
 import type { ParameterChanges } from '#repo/repository/set-parameters.ts'
 
 const flags = [
@@ -17,6 +17,9 @@ const flags = [
   { name: 'epoch-advance-on-size-mb', type: 'int64' },
   { name: 'epoch-delete-parallelism', type: 'int' },
   { name: 'epoch-checkpoint-frequency', type: 'int', placeholder: 'number-of-epochs' },
+  { name: 'add-required-feature', type: 'string', hidden: true, onlyIf: 'KOPIA_TESTONLY_FLAGS' },
+  { name: 'remove-required-feature', type: 'string', hidden: true, onlyIf: 'KOPIA_TESTONLY_FLAGS' },
+  { name: 'warn-on-missing-required-feature', type: 'bool', hidden: true, onlyIf: 'KOPIA_TESTONLY_FLAGS' },
 ] as const satisfies readonly Flag[]
 
 type Values = ValuesOf<(typeof flags)[number]>
@@ -53,7 +56,7 @@ function changesOf(c: CommandContext, values: Values, format: RepositoryFormat, 
     say(`setting maximum pack size to ${c.sizes.bytes(packMb * mib)}.`)
   }
   const indexVersion = values['index-version'] ?? 0
-  if (indexVersion !== 0) {
+  if (indexVersion !== 0 && indexVersion !== format.indexVersion) {
     changes.indexVersion = indexVersion as 1 | 2
     say(`setting index format version to ${indexVersion}.`)
   }
@@ -61,7 +64,20 @@ function changesOf(c: CommandContext, values: Values, format: RepositoryFormat, 
   if (lock) changes.retention = lock
   const epochs = epochsOf(values, format.epochs, c, say)
   if (epochs) changes.epochs = epochs
+  const features = featuresOf(values, format.requiredFeatures)
+  if (features) changes.requiredFeatures = features
   return changes
+}
+
+/** What the repository is to ask of every client from now on: for tests of what clients do then. */
+function featuresOf(values: Values, now: readonly RequiredFeature[]): readonly RequiredFeature[] | undefined {
+  const added = values['add-required-feature']
+  const removed = values['remove-required-feature']
+  if (!added && !removed) return undefined
+  const kept = now.filter(({ feature }) => feature !== removed && feature !== added)
+  return added
+    ? [...kept, { feature: added, warn: values['warn-on-missing-required-feature'], message: '', url: '', upgradeToVersion: '' }]
+    : kept
 }
 
 function retentionOf(values: Values, now: BlobRetention, say: (line: string) => void): BlobRetention | undefined {

@@ -55,7 +55,9 @@ export const upgradeBegin = defineCommand({
     await inFreshRepository(c, (repository) => waitUntilDrained(c, repository, values['status-poll-interval']))
     const moved = await inFreshRepository(c, (repository) => upgrade.upgradeIndexes(repository))
     if (moved) c.log.info('Repository indices have been upgraded.')
-    const valid = !moved || (await inFreshRepository(c, (repository) => validate(c, repository)))
+    // Also indexes that an earlier run has moved and not committed: they may have been damaged since.
+    const compare = moved || (await inFreshRepository(c, upgrade.areOldIndexesInForce))
+    const valid = !compare || (await inFreshRepository(c, (repository) => validate(c, repository)))
     if (!valid && values['commit-mode'] !== 'always')
       throw new CommandError('the new indexes do not say what the old ones do: the upgrade was not committed. Roll it back.')
     if (values['commit-mode'] === 'never') return c.log.info("Commit mode is set to 'never'.  Skipping commit.")
@@ -75,7 +77,7 @@ const lockOf = (c: CommandContext, values: LockValues, version: number) => ({
   advanceNoticeDurationNs: 0n,
   ioDrainTimeoutNs: values['io-drain-timeout'],
   statusPollIntervalNs: values['status-poll-interval'],
-  message: `Upgrading from format version ${version} to 3`,
+  message: `Upgrading from format version ${version} -> 3`,
   maxPermittedClockDriftNs: values['max-permitted-clock-drift'],
 })
 

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { runLine } from '#cli/run.ts'
@@ -92,4 +92,48 @@ test('storage statistics count the contents of files and folders, and the bytes 
     { newData: of(4, 2, 6, 23), runningTotal: of(4, 2, 6, 23) },
     { newData: of(0, 2, 2, 0), runningTotal: of(4, 4, 8, 23) },
   ])
+})
+
+describe('repository set-parameters', () => {
+  test('says that nothing changes when the index version is what it is', async () => {
+    const [version] = /(?<=Index Format: *v)\d/.exec((await ok('repository', 'status')).out) ?? []
+    expect((await ok('repository', 'set-parameters', `--index-version=${version}`)).err).toContain('no changes')
+  })
+
+  test('makes a repository that needs a feature, for test suites alone', async () => {
+    const set = (...flags: string[]) => kura('repository', 'set-parameters', ...flags)
+    expect((await set('--add-required-feature=flying')).err).toContain("unknown long flag '--add-required-feature'")
+    env['KOPIA_TESTONLY_FLAGS'] = '1'
+    expect((await set('--add-required-feature=flying')).status).toBe(0)
+    expect((await kura('repository', 'status')).err).toContain("does not support feature 'flying'")
+    await ok('repository', 'status', '--ignore-missing-required-features')
+    expect((await set('--remove-required-feature=flying', '--ignore-missing-required-features')).status).toBe(0)
+    expect((await set('--add-required-feature=flying', '--warn-on-missing-required-feature')).status).toBe(0)
+    expect((await ok('repository', 'status')).err).toContain("does not support feature 'flying'")
+    expect((await set('--remove-required-feature=flying')).status).toBe(0)
+    env['KOPIA_TESTONLY_FLAGS'] = ''
+    expect((await ok('repository', 'status')).err).not.toContain('flying')
+  })
+})
+
+test('an upgrade looks again at indexes that an earlier run moved and did not commit, and tells its state meanwhile', async () => {
+  const other = { ...env, KOPIA_CONFIG_PATH: join(home, 'old.config'), KOPIA_UPGRADE_LOCK_ENABLED: '1', KOPIA_REPO_UPGRADE_OWNER_ID: 'me' }
+  const run = async (...words: string[]) => {
+    const io = new CapturedIo()
+    const status = await runLine(['--disable-file-logging', ...words], { io, env: other })
+    return { status, out: io.output, err: io.errors }
+  }
+  const path = join(home, 'old')
+  expect((await run('repository', 'create', 'filesystem', `--path=${path}`, '--format-version=1')).status).toBe(0)
+  const soon = ['--allow-unsafe-upgrade', '--io-drain-timeout=10ms', '--max-permitted-clock-drift=10ms', '--status-poll-interval=10ms']
+  expect((await run('repository', 'upgrade', 'begin', ...soon, '--commit-mode=never')).err).toContain('index validation succeeded')
+  expect((await run('repository', 'status')).out).toContain('Ongoing upgrade:     Upgrading from format version 1 -> 3')
+  const index = join(path, readdirSync(path, { recursive: true, encoding: 'utf8' }).find((n) => /^x.*\/.*\.f$/.test(n)) ?? '')
+  const whole = readFileSync(index)
+  writeFileSync(index, Buffer.concat([whole.subarray(0, 20), Buffer.from([~(whole[20] ?? 0) & 0xff]), whole.subarray(21)]))
+  const again = await run('repository', 'upgrade', 'begin', ...soon)
+  expect(again.status).toBe(1)
+  expect(again.err).toContain('failed to load index entries for new index: failed to load index blob with BlobID xn0_')
+  writeFileSync(index, whole)
+  expect((await run('repository', 'upgrade', 'begin', ...soon)).err).toContain('Repository has been successfully upgraded.')
 })
