@@ -28,6 +28,7 @@ export const initFlag = {
   doReaddirPlus: 1 << 13,
   readdirPlusAuto: 1 << 14,
   asyncDirect: 1 << 15,
+  writebackCache: 1 << 16,
   noOpenSupport: 1 << 17,
   parallelDirectoryOperations: 1 << 18,
   abortError: 1 << 21,

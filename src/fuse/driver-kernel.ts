@@ -9,6 +9,7 @@ import { invalidateEntryBytes, invalidateNodeBytes, KernelSession } from './sess
 /** Notifications waiting to be written, at most; more are dropped, timeouts then bring the change. */
 const maxNotifications = 10_000
 const readAheadKiB = 1024
+const dirtyPercent = 10
 
 /** Our own driver: speaks the protocol on /dev/fuse. */
 export const kernelDriver: FuseDriver = {
@@ -44,7 +45,7 @@ class KernelMount implements FuseMount {
         throw new MountError(`The mount on ${options.mountPoint} broke: reading its device failed with ${code}.`)
     })
     this.done.catch(() => undefined) // also where nobody waits for it
-    if (isRoot()) raiseReadAhead(options.mountPoint)
+    if (isRoot()) raiseLimits(options.mountPoint, options.writebackCache === true)
   }
 
   invalidateEntry(parent: number, name: ByteName): void {
@@ -98,12 +99,15 @@ class KernelMount implements FuseMount {
   }
 }
 
-/** Lets the kernel ask for 1 MiB at a time (spec 08, 3.13). Best effort: without it reads come in 128 KiB. */
-function raiseReadAhead(mountPoint: string): void {
+/** Lets the kernel ask for 1 MiB at a time, and keep more dirty pages than 1 % of those that it may (spec 08, 3.13). Best effort: without it
+ *  reads come in 128 KiB, and writers wait sooner. */
+function raiseLimits(mountPoint: string, isWriteback: boolean): void {
   stat(mountPoint, (error, found) => {
     if (error) return
     const major = (found.dev >>> 8) & 0xfff
     const minor = (found.dev & 0xff) | ((found.dev >>> 12) & 0xfff00)
-    writeFile(`/sys/class/bdi/${major}:${minor}/read_ahead_kb`, `${readAheadKiB}`, () => undefined)
+    const set = (name: string, value: number): void => writeFile(`/sys/class/bdi/${major}:${minor}/${name}`, `${value}`, () => undefined)
+    set('read_ahead_kb', readAheadKiB)
+    if (isWriteback) set('max_ratio', dirtyPercent)
   })
 }

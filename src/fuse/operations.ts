@@ -185,6 +185,9 @@ export interface FuseMountOptions {
   /** The kernel checks permission bits. */
   readonly defaultPermissions: boolean
   readonly allowNonEmpty: boolean
+  /** Writes collect in the kernel's page cache: faster where they are small, but errors come late, and what has not arrived is lost when the
+   *  process is killed (spec 08, 3.10). */
+  readonly writebackCache?: boolean | undefined
   /** What the kernel heeds besides. */
   readonly vfsFlags?: readonly VfsFlag[] | undefined
   /** Called once per request for tracing, before it is answered. */

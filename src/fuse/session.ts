@@ -19,6 +19,7 @@ import type { ByteName, FuseOperations } from './operations.ts'
 
 export interface SessionOptions {
   readonly readOnly: boolean
+  readonly writebackCache?: boolean | undefined
   readonly trace?: ((line: string) => void) | undefined
   readonly report?: ((operation: string, error: unknown) => void) | undefined
 }
@@ -161,7 +162,7 @@ export class KernelSession {
     }
     const offered = request.u32(12)
     this.minor = Math.min(request.u32(4), protocolMinor)
-    this.flags = offered & wantedFlags
+    this.flags = offered & (wantedFlags | (this.options.writebackCache === true ? initFlag.writebackCache : 0))
     body.writeUInt32LE(Math.min(request.u32(8), maxReadAheadBytes), 8)
     body.writeUInt32LE(this.flags >>> 0, 12)
     body.writeUInt16LE(maxBackground, 16)

@@ -51,6 +51,8 @@ export interface SnapshotMountOptions {
   /** Default: as they are stored. */
   readonly links?: LinkPolicy
   readonly vfsFlags?: readonly VfsFlag[]
+  /** Of `backup/`; see FuseMountOptions. */
+  readonly writebackCache?: boolean
   /** Templates of more folders in `.kura/`. */
   readonly views?: readonly string[]
 }
@@ -132,6 +134,7 @@ export async function mountSnapshots(request: SnapshotMountRequest): Promise<Sna
     defaultPermissions: allowOther || overlays !== undefined,
     allowNonEmpty: overlays === undefined && (options.allowNonEmpty ?? false),
     vfsFlags: options.vfsFlags,
+    writebackCache: overlays !== undefined && options.writebackCache === true,
     trace: options.trace,
     report: reporter(warn),
   })

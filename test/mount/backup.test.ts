@@ -82,6 +82,26 @@ END`
     expect(lines).not.toContain('WRITE')
   })
 
+  test('with a write-back cache small writes come together, and times, cuts and appends are as told', async () => {
+    const mount = await mounted('writeback', { trace: true, options: { writebackCache: true } })
+    const script = `
+      cd backup
+      dd if=/dev/urandom of=../../small bs=4k count=256 status=none
+      dd if=../../small of=small bs=4k status=none
+      printf one >log; printf two >>log; printf TW | dd of=log bs=1 seek=3 conv=notrunc status=none
+      cp -p small kept; touch -d '2001-02-03 04:05:06.123456789' kept; truncate -s 5000 small
+      sync small kept log; cmp -n 5000 small ../../small && cat log && stat -c '%s %y' small kept`
+    const said = await shell(`TZ=UTC; export TZ; ${script}`, mount.mountPoint)
+    expect(said).toMatch(/^oneTWo5000 .*\n1048576 2001-02-03 04:05:06.123456789 /)
+    const writes = mount.events.filter((e) => e.event === 'trace' && e.line?.startsWith('WRITE '))
+    expect(writes.length).toBeLessThan(60)
+    mount.order({ do: 'unmount' })
+    await mount.exited
+    const again = await mounted('writeback')
+    const kept = await shell(`cd backup; TZ=UTC stat -c '%s %y' kept; cmp kept ../../small; cat log; stat -c %s small`, again.mountPoint)
+    expect(kept).toBe('1048576 2001-02-03 04:05:06.123456789 +0000\noneTWo5000\n')
+  })
+
   test('the files and attributes of .kura are served, uncached, beside the other ways to the snapshots', async () => {
     const mount = await mounted('control')
     const views = ['by-id', 'by-tag', 'by-time']

@@ -39,6 +39,7 @@ const flags = [
   { name: 'flush-every', type: 'duration', default: '15m', describe: 'Make one this long after the first change in any case' },
   { name: 'quiesce', type: 'duration', default: '10s', describe: 'Wait this long for files that are being written' },
   { name: 'on-flush', type: 'string', placeholder: 'COMMAND', describe: 'Run this after each flush' },
+  { name: 'writeback-cache', type: 'bool', describe: 'Let the kernel collect small writes; a kill may lose what it has' },
   { name: 'keep-rubbish', type: 'bool', describe: 'Keep what desktops and editors leave behind' },
   { name: 'flush-identical', type: 'bool', describe: 'Save a snapshot even when nothing has changed' },
 ] as const satisfies readonly Flag[]
@@ -75,6 +76,7 @@ export const mount = defineCommand({
         ...(values['fuse-allow-other'] || allowOther ? { allowOther: true } : {}),
         vfsFlags,
         views: values.view,
+        writebackCache: values['writeback-cache'],
         links: values.symlinks === 'inside' ? 'inside' : 'as-is',
         allowNonEmpty: values['fuse-allow-non-empty-mount'],
         maxCachedDirectories: values['max-cached-dirs'],
