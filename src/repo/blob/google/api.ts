@@ -11,10 +11,10 @@ import {
 import type { HttpCall, HttpClient, HttpReply } from '../http/client.ts'
 import { statusError } from '../http/failure.ts'
 import type { BlobId } from '../storage.ts'
-import type { Authorize } from './credentials.ts'
+import type { AuthorizationHeaders, Authorize } from './credentials.ts'
 
-const slowDown = /rateLimitExceeded|userRateLimitExceeded|backendError|internalError/
-const quotaUsed = /storageQuotaExceeded|teamDriveFileLimitExceeded|quotaExceeded/
+const slowDown = /rateLimitExceeded|backendError|internalError/i
+const quotaUsed = /storageQuotaExceeded|teamDriveFileLimitExceeded|numChildrenInNonRootLimitExceeded|quotaExceeded/
 
 /** Requests to one of Google's JSON services, with our authorization; failures as errors of ours. */
 export class GoogleApi {
@@ -28,8 +28,13 @@ export class GoogleApi {
   /** An answer of 2xx. `verb`: what is tried; `id`: the blob, when it can be what is missing. */
   async call(call: Omit<HttpCall, 'what'>, verb: string, id?: BlobId): Promise<HttpReply> {
     const what = `cannot ${verb} in ${this.place}`
-    const headers = { ...(await this.authorize()), 'User-Agent': 'kura', ...call.headers }
-    const reply = await this.client.call({ ...call, headers, what })
+    const send = (authorization: AuthorizationHeaders) =>
+      this.client.call({ ...call, headers: { ...authorization, 'User-Agent': 'kura', ...call.headers }, what })
+    const authorization = await this.authorize()
+    let reply = await send(authorization)
+    // A token can be withdrawn before its time.
+    const renewed = reply.status === 401 ? await this.authorize(authorization) : authorization
+    if (renewed['Authorization'] !== authorization['Authorization']) reply = await send(renewed)
     if (reply.status < 200 || reply.status > 299) throw failureOf(reply, what, id)
     return reply
   }

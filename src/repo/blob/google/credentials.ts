@@ -6,8 +6,10 @@ import { CredentialsError } from '../errors.ts'
 import type { HttpClient } from '../http/client.ts'
 import { keptToken, requestToken, signedJwt } from '../http/oauth.ts'
 
-/** Gives the headers that say who we are. */
-export type Authorize = () => Promise<Readonly<Record<string, string>>>
+export type AuthorizationHeaders = Readonly<Record<string, string>>
+
+/** Gives the headers that say who we are; others than those that were `refused`, if there are others. */
+export type Authorize = (refused?: AuthorizationHeaders) => Promise<AuthorizationHeaders>
 
 /** Headers by the `credentials` or `credentialsFile` of a configuration, else by the application default credentials of the machine.
  *  Throws CredentialsError. Source: spec 04, 4.3.4. */
@@ -44,7 +46,7 @@ function serviceAccount(key: JsonObject, scope: string, client: HttpClient): Aut
     const assertion = signedJwt(kid ? { kid } : {}, claims, text('private_key'))
     return requestToken(client, audience, { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion }, email)
   })
-  return async () => ({ Authorization: `Bearer ${await token()}` })
+  return async (refused) => ({ Authorization: `Bearer ${await token(refused?.['Authorization']?.replace('Bearer ', ''))}` })
 }
 
 async function applicationDefault(scope: string): Promise<Authorize> {

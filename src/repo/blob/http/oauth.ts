@@ -54,11 +54,17 @@ function jsonOf(body: Buffer): JsonObject {
   }
 }
 
-/** Gives a token that holds for a while; gets a new one when a fifth of its life is left, once for all who wait. */
-export function keptToken(get: () => Promise<Token>, nowMs: () => number = () => systemClock.nowMs()): () => Promise<string> {
+/** Gives a token that holds for a while; gets a new one when a fifth of its life is left, or the last one was `refused`, once for all who
+ *  wait. */
+export function keptToken(
+  get: () => Promise<Token>,
+  nowMs: () => number = () => systemClock.nowMs(),
+): (refused?: string) => Promise<string> {
   let current: Promise<Token> | undefined
   let freshUntilMs = 0
-  return async () => {
+  return async (refused) => {
+    const last = current
+    if (refused !== undefined && last && (await last).value === refused && current === last) current = undefined
     if (!current || nowMs() >= freshUntilMs) {
       const asked = get()
       current = asked

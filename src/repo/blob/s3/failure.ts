@@ -10,6 +10,7 @@ interface SdkError {
 }
 
 const wrongKeys = new Set(['InvalidAccessKeyId', 'SignatureDoesNotMatch', 'InvalidToken', 'AuthorizationHeaderMalformed'])
+const noKeys = new Set(['CredentialsProviderError', 'ProviderError', 'TokenProviderError'])
 const full = new Set(['QuotaExceeded', 'XMinioStorageFull', 'InsufficientStorage', 'EntityTooLargeForQuota'])
 const passing = new Set([
   'SlowDown',
@@ -30,6 +31,11 @@ export function s3Failure(error: unknown, options: S3Options, verb: string, id?:
   const cause = { cause: error }
   if (messageOf(error).includes('The provided token has expired') || name === 'ExpiredToken')
     return new CredentialsError(`${at}: the provided token has expired. Connect again with a new one.`, cause)
+  if (noKeys.has(name))
+    return new CredentialsError(
+      `${at}: the role of this machine or container gives no keys (${messageOf(error).split('\n')[0]}). Check the role, or give --access-key and --secret-access-key.`,
+      cause,
+    )
   if (name === 'NoSuchBucket') return new StorageError(`${at}: there is no such bucket. Check --bucket, --endpoint and --region.`, cause)
   if (name === 'RequestTimeTooSkewed') return new StorageError(`${at}: the clocks differ too much. Set this machine's clock.`, cause)
   if (wrongKeys.has(name))

@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from 'vitest'
 import { b2Backend, openB2 } from '#repo/blob/b2/b2.ts'
-import { CredentialsError, StorageFullError, TransientStorageError } from '#repo/blob/errors.ts'
+import { BlobNotFoundError, CredentialsError, StorageError, StorageFullError, TransientStorageError } from '#repo/blob/errors.ts'
 import type { BlobStorage } from '#repo/blob/storage.ts'
 import { retrying } from '#repo/blob/wrap/retry.ts'
 import { conformance, listed } from '../../../support/blob-conformance.ts'
@@ -74,10 +74,42 @@ test('a bucket that is not there is named', async () => {
   await expect(open(await start(), { bucket: 'other' })).rejects.toThrow(/no bucket other/)
 })
 
-test('a reached cap is StorageFullError', async () => {
+test.each([
+  ['upload', 403, 'cap_exceeded', StorageFullError],
+  ['upload', 403, 'storage_cap_exceeded', StorageFullError],
+  ['download', 403, 'download_cap_exceeded', StorageFullError],
+  ['download', 403, 'transaction_cap_exceeded', StorageFullError],
+  ['download', 403, 'access_denied', CredentialsError],
+  ['upload', 401, 'unauthorized', CredentialsError],
+  ['upload', 401, 'expired_auth_token', TransientStorageError],
+  ['upload', 401, 'bad_auth_token', TransientStorageError],
+  ['upload', 408, 'request_timeout', TransientStorageError],
+  ['upload', 429, 'too_many_requests', TransientStorageError],
+  ['download', 500, 'internal_error', TransientStorageError],
+  ['download', 503, 'bad_request', TransientStorageError],
+  ['download', 404, 'file_not_present', BlobNotFoundError],
+  ['b2_list_file_versions', 400, 'no_such_file', BlobNotFoundError],
+  ['upload', 400, 'bad_request', StorageError],
+])('%s answered by %i %s is an error of the right kind', async (operation, status, code, kind) => {
   const service = await start()
   const storage = await open(service)
-  service.failNext('upload', { status: 403, json: { code: 'cap_exceeded', message: 'Usage cap exceeded' } })
-  await expect(storage.put('a', [])).rejects.toThrow(StorageFullError)
+  await storage.put('a', [Buffer.from('x')])
+  service.failNext(operation, { status, json: { status, code, message: 'said B2' } })
+  const call = { upload: () => storage.put('b', []), download: () => storage.get('a') }[operation] ?? (() => storage.stat('a'))
+  const failure = await call().catch((error: unknown) => error)
+  expect((failure as Error).constructor).toBe(kind)
+  expect(String(failure)).not.toContain('secret')
+  await storage.close()
+})
+
+test.each(['expired_auth_token', 'bad_auth_token'])('a login that is refused as %s is renewed within the call', async (code) => {
+  const service = await start()
+  const storage = await open(service)
+  await storage.put('a', [Buffer.from('x')])
+  const logins = () => service.requests.filter((r) => r.path.endsWith('b2_authorize_account')).length
+  const before = logins()
+  service.failNext('download', { status: 401, json: { code, message: '' } })
+  expect((await storage.get('a')).toString()).toBe('x')
+  expect(logins()).toBe(before + 1)
   await storage.close()
 })

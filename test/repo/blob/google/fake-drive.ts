@@ -15,6 +15,8 @@ interface File {
 export interface FakeDrive extends FakeService {
   /** New files are not listed, as on the real one for a while. */
   lag: boolean
+  /** What uploads are answered instead of being taken. */
+  failUploads: FakeReply | undefined
   /** A file put there by somebody else. */
   add(name: string, data: string): void
 }
@@ -90,11 +92,12 @@ export async function fakeDrive(limit = 0): Promise<FakeDrive> {
     if (request.path === '/drive/v3/about') return { json: { storageQuota: { ...(limit ? { limit: String(limit) } : {}), usage: '1000' } } }
     if (request.query.get('supportsAllDrives') !== 'true') return refuse(400, 'shared drives must be supported')
     const [, upload, id] = /^(\/upload)?\/drive\/v3\/files(?:\/(.+))?$/.exec(request.path) ?? []
-    if (upload) return begin(request, id)
+    if (upload) return service.failUploads ?? begin(request, id)
     return id ? one(request, id) : list(request.query)
   })
   const service: FakeDrive = Object.assign(made, {
     lag: false,
+    failUploads: undefined,
     add(name: string, data: string) {
       const common = {
         mimeType: 'application/x-kopia',

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest'
-import { BlobNotFoundError, CredentialsError } from '#repo/blob/errors.ts'
+import { BlobNotFoundError, CredentialsError, StorageError, StorageFullError, TransientStorageError } from '#repo/blob/errors.ts'
 import { gdriveBackend, openDrive } from '#repo/blob/google/gdrive.ts'
 import { HttpClient } from '#repo/blob/http/client.ts'
 import type { BlobStorage } from '#repo/blob/storage.ts'
@@ -92,4 +92,49 @@ test('the space is told when there is a limit', async () => {
 
 test('a refused token is CredentialsError', async () => {
   await expect(open(await start(), 'bad')).rejects.toThrow(CredentialsError)
+})
+
+/** How Drive says no (Google, "Resolve errors", Drive API). */
+const says = (status: number, reason: string) => ({
+  status,
+  json: { error: { code: status, message: 'said Drive', errors: [{ reason }] } },
+})
+
+test.each([
+  [403, 'rateLimitExceeded', TransientStorageError],
+  [403, 'userRateLimitExceeded', TransientStorageError],
+  [403, 'sharingRateLimitExceeded', TransientStorageError],
+  [429, 'rateLimitExceeded', TransientStorageError],
+  [408, 'timeout', TransientStorageError],
+  [500, 'backendError', TransientStorageError],
+  [503, 'transientError', TransientStorageError],
+  [403, 'storageQuotaExceeded', StorageFullError],
+  [403, 'teamDriveFileLimitExceeded', StorageFullError],
+  [403, 'numChildrenInNonRootLimitExceeded', StorageFullError],
+  [403, 'insufficientFilePermissions', CredentialsError],
+  [401, 'authError', CredentialsError],
+  [400, 'badRequest', StorageError],
+])('an upload answered by %i %s is an error of the right kind', async (status, reason, kind) => {
+  const service = await start()
+  const storage = await open(service)
+  service.failUploads = says(status, reason)
+  const failure = await storage.put('a', [Buffer.from('x')]).catch((error: unknown) => error)
+  expect((failure as Error).constructor).toBe(kind)
+  service.failUploads = undefined
+  await storage.put('a', [Buffer.from('x')])
+  await storage.close()
+})
+
+test('a token that was withdrawn before its time is renewed within the call, once', async () => {
+  const service = await start()
+  const asked: (string | undefined)[] = []
+  const authorize = async (refused?: Readonly<Record<string, string>>) => {
+    asked.push(refused?.['Authorization'])
+    return { Authorization: refused ? 'Bearer good' : 'Bearer withdrawn' }
+  }
+  const storage = await openDrive(gdriveBackend.parse({ folderID: 'folder1' }), service.url, new HttpClient(), authorize)
+  await storage.put('a', [Buffer.from('x')])
+  expect((await storage.get('a')).toString()).toBe('x')
+  expect(asked).toContain('Bearer withdrawn')
+  await storage.close()
 })

@@ -51,6 +51,14 @@ test('a token is kept for four fifths of its life, and asked for once by many', 
   expect(await token()).toBe('t2')
 })
 
+test('a token that a service refused is replaced once for all who bring it', async () => {
+  let count = 0
+  const token = keptToken(async () => ({ value: `t${++count}`, lifeSeconds: 3600 }))
+  expect(await token()).toBe('t1')
+  expect(await Promise.all([token('t1'), token('t1')])).toEqual(['t2', 't2'])
+  expect(await token('t1')).toBe('t2')
+})
+
 test('a token that was refused is asked for again', async () => {
   let asked = 0
   const token = keptToken(async () => {
