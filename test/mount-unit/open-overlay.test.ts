@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type BackupOptions, type OpenedOverlay, openOverlays } from '#mount/backup/open-overlay.ts'
+import { flushKept } from '#mount/flush/kept.ts'
+import { inspectStaging } from '#mount/staging/inspect.ts'
 import type { DirectRepository } from '#repo/repository/repository.ts'
 import type { Snapshot } from '#snapshot/model/snapshot.ts'
 import { createSnapshot } from '#snapshot/upload/create.ts'
-import { memoryRepository } from '../snapshot/memory-repository.ts'
+import { contentOf, memoryRepository, rootOf, treeOf } from '../snapshot/memory-repository.ts'
 import { contentAt, flushNow, put } from './flush/real-overlay.ts'
 
 let folder: string
@@ -37,7 +39,7 @@ async function snapshot(text: string): Promise<Snapshot> {
   return made.snapshot
 }
 
-async function open(from?: BackupOptions['from']): Promise<OpenedOverlay> {
+async function open(from?: BackupOptions['from'], encrypt = false): Promise<OpenedOverlay> {
   opened = await openOverlays(repository, {
     sources: [`user@host:${local}`],
     repositoryId: 'test',
@@ -45,6 +47,7 @@ async function open(from?: BackupOptions['from']): Promise<OpenedOverlay> {
     xattrs: 'refuse',
     takeOver: false,
     from,
+    encrypt,
     timeoutMs: 10_000,
     maxCachedBytes: 1 << 20,
     warn: () => undefined,
@@ -85,4 +88,18 @@ describe('backup/ begins', () => {
     expect(concurrentId).toBeUndefined()
     expect(made.tags).toEqual({ 'tag:staging': '1' })
   })
+})
+
+it('an encrypted spool takes the place of an empty one, and is flushed without a mount', async () => {
+  await snapshot('one')
+  await open()
+  await close()
+  const { staging, directory } = await open(undefined, true)
+  await put(staging, 'hidden', 'words in the spool')
+  await close()
+  const report = inspectStaging(directory)
+  expect(report).toMatchObject({ isEncrypted: true })
+  const options = { repositoryId: 'test', rebase: false, takeOver: false, keepRubbish: false, warn: () => undefined }
+  const { snapshot: made } = await flushKept(repository, report, options)
+  expect((await contentOf(repository, (await treeOf(repository, rootOf(made))).get('hidden'))).toString()).toBe('words in the spool')
 })

@@ -15,6 +15,7 @@ import { journalPath } from '../staging/journal.ts'
 import { openStaging } from '../staging/open.ts'
 import type { LowerTree, Staging, StagingOptions } from '../staging/staging.ts'
 import { lowerTree } from './lower-tree.ts'
+import { spoolSecret } from './spool-secret.ts'
 
 export interface BackupOptions {
   /** `user@host:path` each; empty: `<user>@<host>:/backup`. */
@@ -29,6 +30,8 @@ export interface BackupOptions {
   readonly spoolReserveBytes?: number | undefined
   readonly xattrs: StagingOptions['xattrs']
   readonly takeOver: boolean
+  /** Encrypt what is kept in the spool. */
+  readonly encrypt?: boolean
   /** What a new overlay begins as, if not as the newest snapshot: empty, or as another snapshot of its source. */
   readonly from?: 'empty' | { readonly snapshotId: string } | undefined
   /** Put what is found staged onto the newest snapshot of its source. */
@@ -99,10 +102,11 @@ async function openOverlay(
   const begin = options.from === undefined ? newest : beginning(all, options.from, text)
   const root = begin?.rootEntry
   const directory = join(options.spoolDirectory ?? defaultSpoolDirectory(), spoolName(options.repositoryId, text))
-  const { xattrs, takeOver, warn, repositoryId } = options
+  const { xattrs, takeOver, warn, repositoryId, encrypt = false } = options
   const space = spoolSpace(directory, options)
   if (options.from === undefined) await rebaseFound(repository, directory, all, newest, options)
   else makeWay(directory, text)
+  if (encrypt) replaceUnencrypted(directory)
   const staging = await openStaging(
     {
       directory,
@@ -116,6 +120,8 @@ async function openOverlay(
       ...space,
       owner: { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 },
       takeOver,
+      encrypt,
+      secret: spoolSecret(repository),
       firstNode: overlayNode(index),
       nowNs: () => repository.clock.nowNs(),
       warn,
@@ -142,6 +148,13 @@ function makeWay(directory: string, source: string): void {
       `backup/ of ${source} has ${dirtyNodes + leftOutNodes} changes that are in no snapshot, so it cannot begin anew. Save them with "kura staging flush", or throw them away with "kura staging discard".`,
     )
   discardStaging(directory)
+}
+
+/** An unencrypted overlay in which nothing waits makes room for an encrypted one. */
+function replaceUnencrypted(directory: string): void {
+  if (!existsSync(journalPath(directory))) return
+  const { dirtyNodes, leftOutNodes, isEncrypted } = inspectStaging(directory)
+  if (!isEncrypted && dirtyNodes + leftOutNodes === 0) discardStaging(directory)
 }
 
 /** Spec 08, 4.9. */

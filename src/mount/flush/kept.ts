@@ -1,6 +1,7 @@
 import type { Repository } from '#repo/repository/repository.ts'
 import { parseSource } from '#snapshot/model/source-text.ts'
 import { lowerTree } from '../backup/lower-tree.ts'
+import { spoolSecret } from '../backup/spool-secret.ts'
 import { overlayNode } from '../node-ranges.ts'
 import type { StagingReport } from '../staging/inspect.ts'
 import { openStaging } from '../staging/open.ts'
@@ -37,6 +38,7 @@ export async function openKept(
       spoolReserveBytes: 0,
       owner: { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 },
       takeOver,
+      secret: spoolSecret(repository),
       firstNode: overlayNode(0),
       nowNs: () => repository.clock.nowNs(),
       warn,

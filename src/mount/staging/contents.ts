@@ -47,7 +47,7 @@ export class StagingContents {
 
   private store(node: StagingNode, offset: number, data: Uint8Array): Range {
     const isSmall = node.smallBytes + data.length <= this.smallBytes && !this.spool.has(node.id, node.generation)
-    if (!isSmall) {
+    if (!isSmall && !this.spool.isEncrypted) {
       this.spool.write(node.id, node.generation, data, offset)
       return spoolRange(offset, data.length, node.generation)
     }

@@ -12,6 +12,7 @@ export interface StagingReport {
   readonly lowerSnapshotId: string | undefined
   readonly lastFlushId: string
   readonly xattrs: string
+  readonly isEncrypted: boolean
   readonly dirtyNodes: number
   readonly dirtyBytes: number
   /** Kept though no snapshot has it: rubbish, and what rules leave out. */
@@ -42,6 +43,7 @@ export function inspectStaging(directory: string): StagingReport {
     lowerSnapshotId: header.lower?.snapshotId,
     lastFlushId: header.lastFlushId,
     xattrs: header.xattrs,
+    isEncrypted: header.sealedKey !== undefined,
     dirtyNodes: tree.counted.size,
     dirtyBytes: tree.dirtyBytes,
     leftOutNodes: [...tree.nodes.values()].filter((node) => node.isLeftOut && node.facts.links > 0).length,

@@ -5,11 +5,14 @@ import { type SpoolFiles, writeFully } from './spool-files.ts'
 
 /** What stands at the head of a journal (spec 08, 4.5). */
 export interface JournalHeader {
-  readonly version: 1
+  /** 2: the bytes in the spool are encrypted. */
+  readonly version: 1 | 2
   readonly repositoryId: string
   readonly source: string
   readonly lower: { readonly snapshotId: string; readonly rootObject: string } | undefined
   readonly xattrs: string
+  /** Key of an encrypted spool, sealed by a key of the repository. */
+  readonly sealedKey?: string | undefined
   readonly machineId: string
   readonly bootId: string
   readonly lastFlushId: string

@@ -7,6 +7,7 @@ import { bootId, lockStaging, machineId, StagingError } from './lock.ts'
 import { Overlay } from './overlay.ts'
 import { checkSpool } from './recover.ts'
 import { Spool } from './spool.ts'
+import { newSpoolKey, openSpoolKey, SpoolCipher, sealSpoolKey } from './spool-cipher.ts'
 import { diskFiles, type SpoolFiles } from './spool-files.ts'
 import type { LowerTree, Staging, StagingOptions } from './staging.ts'
 import { momentOf } from './transaction.ts'
@@ -31,12 +32,13 @@ function openLocked(options: StagingOptions, lowerTree: LowerTree, files: SpoolF
   const { directory, firstNode } = options
   const root = firstNode + 1
   const tree = new StagingTree(root, root + 1, lowerTree)
-  const spool = new Spool(files, directory, firstNode, options.spoolLimitBytes, options.spoolReserveBytes)
   const found = files.readWhole(journalPath(directory))
   let journal: Journal
+  let spool: Spool
   let header = newHeader(options)
   let lower: Staging['lower']
   if (found === undefined) {
+    spool = spoolOf(options, header, files)
     checkSpool(tree, spool, { files, directory, keepStrays: true, warn: options.warn }) // files without a journal are somebody's
     const changes = firstChanges(options, root)
     for (const change of changes) tree.apply(change)
@@ -54,7 +56,9 @@ function openLocked(options: StagingOptions, lowerTree: LowerTree, files: SpoolF
         `the journal ${journalPath(directory)} is damaged at its head; nothing was changed. Move the folder away and keep it`,
       )
     checkHeader(read.header, options)
-    header = { ...header, lower: read.header.lower, lastFlushId: read.header.lastFlushId }
+    const { lower: foundLower, lastFlushId, version, sealedKey } = read.header
+    header = { ...header, lower: foundLower, lastFlushId, version, sealedKey }
+    spool = spoolOf(options, header, files)
     if (read.goodBytes < read.totalBytes) keepTail(options, files, read.isDamaged, read.totalBytes - read.goodBytes)
     const fd = files.open(journalPath(directory), false)
     files.truncate(fd, read.goodBytes)
@@ -71,9 +75,19 @@ function openLocked(options: StagingOptions, lowerTree: LowerTree, files: SpoolF
   return new Overlay({ tree, journal, spool, lowerTree, options, lower, release, header })
 }
 
+function spoolOf(options: StagingOptions, { sealedKey }: JournalHeader, files: SpoolFiles): Spool {
+  const { directory, firstNode, spoolLimitBytes, spoolReserveBytes, secret } = options
+  const cipher = sealedKey === undefined ? undefined : new SpoolCipher(openSpoolKey(sealedKey, secret))
+  return new Spool(files, directory, firstNode, spoolLimitBytes, spoolReserveBytes, cipher)
+}
+
 function newHeader(options: StagingOptions): JournalHeader {
+  const { encrypt = false, secret } = options
+  if (encrypt && secret === undefined)
+    throw new StagingError('the spool cannot be encrypted: only a direct connection to the repository has a key for it')
   return {
-    version: 1,
+    version: encrypt ? 2 : 1,
+    ...(encrypt && secret && { sealedKey: sealSpoolKey(newSpoolKey(), secret) }),
     repositoryId: options.repositoryId,
     source: options.source,
     lower: options.lower && { snapshotId: options.lower.snapshotId, rootObject: options.lower.rootObject },
@@ -89,10 +103,12 @@ function checkHeader(header: JournalHeader, options: StagingOptions): void {
   const refuse = (what: string): never => {
     throw new StagingError(`the staging area ${options.directory} ${what}`)
   }
-  if (header.version !== 1) refuse('was written by a newer version')
+  if (header.version !== 1 && header.version !== 2) refuse('was written by a newer version')
   if (header.repositoryId !== options.repositoryId) refuse('belongs to another repository; give another folder')
   if (header.source !== options.source) refuse(`belongs to ${header.source}; give another folder`)
   if (options.takeOver) return
+  if (options.encrypt === true && header.sealedKey === undefined)
+    refuse('has changes that are not encrypted; save them with "kura staging flush" first, or go on with --takeover')
   if (header.machineId !== machineId()) refuse('was written on another machine; --takeover takes it over')
   if (header.xattrs !== options.xattrs) refuse('was made with other options; --takeover takes it over')
 }

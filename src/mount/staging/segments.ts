@@ -1,13 +1,19 @@
+import { randomBytes } from 'node:crypto'
 import { basename, join } from 'node:path'
 import type { SpoolHandles } from './handles.ts'
+import type { SpoolCipher } from './spool-cipher.ts'
 import { writeFully } from './spool-files.ts'
 
 const segmentBytes = 64 * 1024 * 1024
+/** What an encrypted segment begins with: its part of the counters, then zeros. */
+const headBytes = 16
+const nonceBytes = 8
 
 interface Segment {
   end: number
   synced: number
   syncing: Promise<void> | undefined
+  nonce: Buffer | undefined
 }
 
 /** Contents of small files, one behind the other in a few files (`small/<number>`): to make a file costs more than to write one, and one
@@ -21,6 +27,7 @@ export class Segments {
   constructor(
     private readonly handles: SpoolHandles,
     private readonly directory: string,
+    private readonly cipher?: SpoolCipher,
   ) {}
 
   pathOf(segment: number): string {
@@ -29,7 +36,7 @@ export class Segments {
 
   /** A segment that was found. New bytes go into later ones. */
   found(segment: number, sizeBytes: number): void {
-    this.all.set(segment, { end: sizeBytes, synced: sizeBytes, syncing: undefined })
+    this.all.set(segment, { end: sizeBytes, synced: sizeBytes, syncing: undefined, nonce: undefined })
     this.usedBytes += sizeBytes
     this.current = Math.max(this.current, segment + 1)
   }
@@ -48,20 +55,44 @@ export class Segments {
     }
     const fd = this.handles.get(this.pathOf(this.current), known === undefined)
     if (known === undefined) {
-      known = { end: 0, synced: 0, syncing: undefined }
+      known = { end: 0, synced: 0, syncing: undefined, nonce: undefined }
+      if (this.cipher !== undefined) this.begin(fd, known)
       this.all.set(this.current, known)
     }
     const at = known.end
-    writeFully(this.handles.files, fd, data, at)
+    writeFully(this.handles.files, fd, known.nonce === undefined ? data : this.applied(known.nonce, at, data), at)
     known.end += data.length
     this.usedBytes += data.length
     return { segment: this.current, at }
   }
 
+  private begin(fd: number, segment: Segment): void {
+    segment.nonce = randomBytes(nonceBytes)
+    writeFully(this.handles.files, fd, Buffer.concat([segment.nonce], headBytes), 0)
+    segment.end = headBytes
+    this.usedBytes += headBytes
+  }
+
+  private applied(nonce: Buffer, at: number, data: Uint8Array): Uint8Array {
+    return this.cipher === undefined ? data : this.cipher.apply(nonce, at, data)
+  }
+
   /** Returns the bytes read; fewer than wanted only at the end. */
   read(segment: number, into: Uint8Array, at: number): number {
     const fd = this.handles.get(this.pathOf(segment), false)
-    return readUpTo(this.handles, fd, into, at)
+    const got = readUpTo(this.handles, fd, into, at)
+    if (this.cipher === undefined || got === 0) return got
+    into.set(this.cipher.apply(this.nonceOf(segment, fd), at, into.subarray(0, got)))
+    return got
+  }
+
+  private nonceOf(segment: number, fd: number): Buffer {
+    const known = this.all.get(segment)
+    if (known?.nonce !== undefined) return known.nonce
+    const nonce = Buffer.alloc(nonceBytes)
+    readUpTo(this.handles, fd, nonce, 0)
+    if (known !== undefined) known.nonce = nonce
+    return nonce
   }
 
   /** All that was written to the segment before the call is on disk when it resolves. */

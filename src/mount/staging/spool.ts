@@ -3,6 +3,7 @@ import { errno, FuseError } from '#fuse/errno.ts'
 import { type Range, segmentOf } from './extents.ts'
 import { SpoolHandles } from './handles.ts'
 import { readUpTo, Segments } from './segments.ts'
+import type { SpoolCipher } from './spool-cipher.ts'
 import { type SpoolFiles, writeFully } from './spool-files.ts'
 
 /** How far the free space of the disk is trusted before it is asked for again. */
@@ -21,6 +22,8 @@ interface SpoolFile {
  *  and segments for the contents of small files. */
 export class Spool {
   readonly segments: Segments
+  /** Then all bytes are in segments: those of the others are overwritten in place. */
+  readonly isEncrypted: boolean
   private readonly handles: SpoolHandles
   private readonly own = new Map<string, SpoolFile>()
   private ownBytes = 0
@@ -41,10 +44,12 @@ export class Spool {
     private readonly firstNode: number,
     private readonly limitBytes: number,
     private readonly reserveBytes: number,
+    cipher?: SpoolCipher,
   ) {
+    this.isEncrypted = cipher !== undefined
     this.limit = limitBytes
     this.handles = new SpoolHandles(files, directory)
-    this.segments = new Segments(this.handles, directory)
+    this.segments = new Segments(this.handles, directory, cipher)
   }
 
   pathOf(node: number, generation: number): string {

@@ -181,6 +181,10 @@ export interface StagingOptions {
   /** Lower snapshot for a new overlay; an overlay that is found keeps its own (`rebase` excepted). */
   readonly lower: { readonly snapshotId: string; readonly rootObject: ObjectId; readonly root: DirectoryEntry } | undefined
   readonly xattrs: 'refuse' | 'stage'
+  /** Encrypt the spool of a new overlay; one that is found stays as it is, and is refused when it is not encrypted but should be. */
+  readonly encrypt?: boolean | undefined
+  /** 32 bytes that only the repository knows; needed for encrypted spools. */
+  readonly secret?: Buffer | undefined
   readonly spoolLimitBytes: number
   readonly spoolReserveBytes: number
   /** What a file may write before it gets a spool file of its own; default 256 KiB. */
