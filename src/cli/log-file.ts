@@ -35,7 +35,7 @@ export function openLogFile(path: readonly string[], values: Readonly<Record<str
   if (top === '') return undefined
   const folder = resolve(top, 'cli-logs')
   const words = path.length === 0 ? 'unknown' : path.join('-')
-  const stem = `kopia-${stamp(new Date(), settings['file-log-local-tz'])}-${process.pid}-${words}`
+  const stem = `kopia-${fileStamp(new Date(), settings['file-log-local-tz'])}-${process.pid}-${words}`
   return new SegmentedLog(settings, (segment) => join(folder, `${stem}.${segment}.log`), folder)
 }
 
@@ -144,8 +144,8 @@ function sweep(folder: string, settings: GlobalValues): void {
 
 const two = (n: number): string => String(n).padStart(2, '0')
 
-/** `YYYYMMDD-HHMMSS`. */
-function stamp(at: Date, local: boolean): string {
+/** `YYYYMMDD-HHMMSS`, in UTC or in local time. */
+export function fileStamp(at: Date, local: boolean): string {
   const shifted = local ? new Date(at.getTime() - at.getTimezoneOffset() * 60_000) : at
   return shifted.toISOString().slice(0, 19).replace(/[-:]/g, '').replace('T', '-')
 }

@@ -1,13 +1,14 @@
 import { systemClock } from '#base/clock.ts'
 import { UsageError } from '#base/errors.ts'
 import { bindValues, isGiven, isUsed, type ParsedLine, parseLine } from './argv.ts'
-import { openContext } from './context.ts'
+import { type GlobalValues, openContext } from './context.ts'
 import { CommandError, exitStatus, failureLine, usageLine } from './exit.ts'
 import type { CommandIo } from './io.ts'
 import type { ConsoleLogOptions, LogLevel } from './log.ts'
 import { ConsoleLog, Log, type LogSink } from './log.ts'
 import { openLogFile } from './log-file.ts'
 import { isLeaf } from './node.ts'
+import type { Observation } from './observe/observe.ts'
 import { root } from './tree.ts'
 
 /** Where a command line runs. */
@@ -58,6 +59,7 @@ async function actAtOnce(line: ParsedLine, words: readonly string[], host: Host)
 async function runCommand(line: ParsedLine, values: Readonly<Record<string, unknown>>, host: Host): Promise<number> {
   const log = openLog(line, values, host)
   const progress = isUsed(line, 'progress') ? values['progress'] === true : host.io.outIsTerminal
+  const observation = await startObservation(line, values, log)
   const context = openContext(host, { ...values, progress }, log)
   const startNs = systemClock.nowNs()
   let status: number = exitStatus.success
@@ -80,8 +82,18 @@ async function runCommand(line: ParsedLine, values: Readonly<Record<string, unkn
     if (status === exitStatus.success) status = exitStatus.failure
     host.io.err(`${failureLine(error)}\n`)
   }
+  await observation?.end()
   log.close()
   return status
+}
+
+/** Flags without which nobody watches the command from outside. */
+const observingFlags = ['metrics-listen-addr', 'metrics-push-addr', 'metrics-store-on-exit', 'profile-store-on-exit', 'profile-cpu']
+
+async function startObservation(line: ParsedLine, values: Readonly<Record<string, unknown>>, log: Log): Promise<Observation | undefined> {
+  if (!observingFlags.some((name) => values[name])) return undefined
+  const { observe } = await import('./observe/observe.ts')
+  return observe(line.path, values as unknown as GlobalValues, log)
 }
 
 function openLog(line: ParsedLine, values: Readonly<Record<string, unknown>>, host: Host): Log {

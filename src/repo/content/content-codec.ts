@@ -3,6 +3,7 @@ import { compressorByHeader } from '#repo/compression/registry.ts'
 import type { Cipher } from '#repo/crypto/algorithms.ts'
 import { type ContentId, identityOf, isMetadata } from './content-id.ts'
 import { ContentWriteError, CorruptContentError } from './errors.ts'
+import { contentMetrics } from './metrics.ts'
 import type { ContentInfo, PlainMemory } from './store.ts'
 
 const compressionHeaderBytes = 4
@@ -27,8 +28,15 @@ export async function compressContent(id: ContentId, data: Uint8Array, wanted: n
       'contents cannot be compressed in this repository: its index version is 1. Upgrade it, or compress nothing.',
     )
   }
+  const startMs = performance.now()
   const stream = await compressorByHeader(wanted).compress(data)
-  if (stream.length + compressionHeaderBytes >= data.length) return { bytes: data, header: 0 }
+  contentMetrics.compressionAttempted.add(data.length, startMs)
+  if (stream.length + compressionHeaderBytes >= data.length) {
+    contentMetrics.nonCompressibleBytes += data.length
+    return { bytes: data, header: 0 }
+  }
+  contentMetrics.compressibleBytes += data.length
+  contentMetrics.savedBytes += data.length - stream.length - compressionHeaderBytes
   const bytes = Buffer.allocUnsafe(stream.length + compressionHeaderBytes)
   bytes.writeUInt32BE(wanted)
   stream.copy(bytes, compressionHeaderBytes)
@@ -59,11 +67,16 @@ const ofPlain = (info: ContentInfo, memory: PlainMemory | undefined): PlainMemor
 async function expandContent(info: ContentInfo, open: (identity: Uint8Array) => Buffer | Promise<Buffer>): Promise<Buffer> {
   if (info.encryptionKeyId !== 0) throw corrupt(info, `it names the encryption key ${info.encryptionKeyId}, which nobody has`)
   try {
+    const startMs = performance.now()
     const opened = await open(identityOf(info.id))
+    contentMetrics.decrypted.add(opened.length, startMs)
     if (info.compressionHeader === 0) return opened
     if (opened.length < compressionHeaderBytes || opened.readUInt32BE(0) !== info.compressionHeader)
       throw corrupt(info, 'it does not begin with the compression ID of its index record')
-    return await compressorByHeader(info.compressionHeader).expand(opened.subarray(compressionHeaderBytes), info.originalLength)
+    const expandMs = performance.now()
+    const plain = await compressorByHeader(info.compressionHeader).expand(opened.subarray(compressionHeaderBytes), info.originalLength)
+    contentMetrics.decompressed.add(plain.length, expandMs)
+    return plain
   } catch (error) {
     if (error instanceof CorruptContentError || error instanceof UnsupportedCompressorError) throw error
     throw corrupt(info, error instanceof Error ? error.message : String(error), error)

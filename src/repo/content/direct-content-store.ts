@@ -14,6 +14,7 @@ import { buildIndex } from './index/build.ts'
 import { beats } from './index/merge.ts'
 import { Lease } from './lease.ts'
 import { byId, mergedRows } from './merged-rows.ts'
+import { contentMetrics } from './metrics.ts'
 import type { PackPresence } from './pack-presence.ts'
 import type { PackWriter } from './pack-writer.ts'
 import { type PreparedContent, prepareContents } from './prepare.ts'
@@ -117,8 +118,16 @@ export class DirectContentStore implements ContentStore {
       await this.#p.committed.loadIfOld()
       info = this.info(id)
     }
-    if (!info) throw new ContentNotFoundError(id)
-    const plain = await this.#read(info, memory)
+    if (!info) {
+      contentMetrics.getNotFound++
+      throw new ContentNotFoundError(id)
+    }
+    const startMs = performance.now()
+    const plain = await this.#read(info, memory).catch((error: unknown) => {
+      contentMetrics.getErrors++
+      throw error
+    })
+    contentMetrics.read.add(plain.length, startMs)
     this.#p.counters.readContents++
     this.#p.counters.readBytes += plain.length
     return plain
@@ -148,7 +157,12 @@ export class DirectContentStore implements ContentStore {
   async putMany(contents: readonly ContentToWrite[]): Promise<ContentId[]> {
     if (contents.length === 0) return []
     await this.#p.committed.loadIfOld()
+    const startMs = performance.now()
     const { ids, prepared } = await prepareContents(contents, { ...this.#p, arePresent: (ids) => this.arePresent(ids) })
+    contentMetrics.write.add(
+      contents.reduce((sum, { data }) => sum + data.length, 0),
+      startMs,
+    )
     if (prepared.length > 0) await this.#append(prepared)
     return ids
   }

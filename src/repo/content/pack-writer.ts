@@ -1,6 +1,7 @@
 import type { BlobId, BlobStorage } from '#repo/blob/storage.ts'
 import { type ContentId, isMetadata } from './content-id.ts'
 import type { Lease } from './lease.ts'
+import { contentMetrics } from './metrics.ts'
 import { type PackFinisher, packTail } from './pack-finish.ts'
 import { preambleBytes } from './pack-layout.ts'
 import { type PackKind, PendingPack } from './pending-pack.ts'
@@ -220,6 +221,7 @@ export class PackWriter {
       pack.dropMemory()
       counters.uploadedBlobs++
       counters.uploadedBytes += stored.sizeBytes
+      contentMetrics.uploadedBytes += stored.sizeBytes
       onStored(pack.id)
     } catch (error) {
       this.#failed.add(pack)

@@ -4,6 +4,7 @@ import type { RepositoryFormat } from '#repo/format/repository-format.ts'
 import { compressContent } from './content-codec.ts'
 import { type ContentId, identityOf, isMetadata } from './content-id.ts'
 import { ContentWriteError } from './errors.ts'
+import { contentMetrics } from './metrics.ts'
 import type { ContentCounters, ContentToWrite } from './store.ts'
 
 const compressParallelism = 8
@@ -47,6 +48,10 @@ export async function prepareContents(
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i] as ContentId
     if (!present[i] && !missing.has(id)) missing.set(id, contents[i] as ContentToWrite)
+    else {
+      contentMetrics.deduplicated++
+      contentMetrics.deduplicatedBytes += contents[i]?.data.length ?? 0
+    }
   }
   if (missing.size === 0) return { ids, prepared: [] }
   const rows = [...missing]
@@ -55,11 +60,15 @@ export async function prepareContents(
     : await mapLimited(rows, compressParallelism, ([id, { data, compressionHeader }]) =>
         compressContent(id, data, compressionHeader, format.indexVersion),
       )
+  const plainBytes = compressed.reduce((sum, { bytes }) => sum + bytes.length, 0)
+  contentMetrics.afterCompressionBytes += plainBytes
+  const sealMs = performance.now()
   const sealed = await sealAll(
     parts,
     rows.map(([id]) => id),
     compressed.map(({ bytes }) => bytes),
   )
+  contentMetrics.encrypted.add(plainBytes, sealMs)
   if (sealed.some((pieces, i) => Math.max(lengthOf(pieces), rows[i]?.[1].data.length ?? 0) >= maxContentBytes))
     throw new ContentWriteError(
       `a content of ${maxContentBytes} bytes or more cannot be stored. Use a splitter that makes smaller segments.`,
@@ -113,9 +122,12 @@ async function contentIds(contents: readonly ContentToWrite[], { hasher, counter
   for (const { prefix } of contents)
     if (prefix !== '' && !/^[g-z]$/.test(prefix))
       throw new ContentWriteError(`"${prefix}" is not a content prefix. Use one letter from g to z, or none.`)
+  const startMs = performance.now()
   const digests = (await hasher.digestMany(contents.map(({ data }) => data))).toString('hex')
   const width = hasher.sizeBytes * 2
+  const bytes = contents.reduce((sum, { data }) => sum + data.length, 0)
   counters.hashedContents += contents.length
-  counters.hashedBytes += contents.reduce((sum, { data }) => sum + data.length, 0)
+  counters.hashedBytes += bytes
+  contentMetrics.hashed.add(bytes, startMs)
   return contents.map(({ prefix }, i) => (prefix + digests.slice(i * width, (i + 1) * width)) as ContentId)
 }

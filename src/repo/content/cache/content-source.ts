@@ -2,6 +2,7 @@ import { mapLimited } from '#base/limit.ts'
 import { BlobRangeError } from '#repo/blob/errors.ts'
 import type { BlobId, BlobReader } from '#repo/blob/storage.ts'
 import { isMetadata } from '../content-id.ts'
+import { countMiss } from '../metrics.ts'
 import type { ContentInfo } from '../store.ts'
 import { contentCacheKey, packCacheKey } from './cache-keys.ts'
 import type { DiskCache } from './disk-cache.ts'
@@ -105,7 +106,7 @@ export class CachedSource implements ContentSource {
         if (ofPack && ofPack !== 'outside') return ofPack
         const cached = await this.contents.get(key)
         if (cached) return cached
-        const fetched = await ticket.fetch(info.packOffset, info.packedLength)
+        const fetched = await countMiss(this.contents.name, () => ticket.fetch(info.packOffset, info.packedLength))
         await this.contents.put(key, fetched)
         return fetched
       } finally {
@@ -122,7 +123,7 @@ export class CachedSource implements ContentSource {
     return this.#packs.run(pack, async () => {
       const cached = await cache.get(packCacheKey(pack))
       if (cached) return cached
-      const whole = await this.storage.get(pack)
+      const whole = await countMiss(cache.name, () => this.storage.get(pack))
       if (!(await cache.put(packCacheKey(pack), whole)) && this.#unkept.size < maxUnkept) this.#unkept.add(pack)
       return whole
     })

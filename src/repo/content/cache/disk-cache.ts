@@ -3,6 +3,7 @@ import { type FileHandle, open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '#base/clock.ts'
 import { systemCode } from '#base/errors.ts'
+import { type CacheMetrics, contentMetrics } from '../metrics.ts'
 import { type CacheDirectory, writeCacheFile } from './cache-directory.ts'
 import { isCacheName } from './cache-keys.ts'
 import type { CacheLimits } from './cache-options.ts'
@@ -27,6 +28,7 @@ export interface DiskCacheOptions {
 export class DiskCache {
   readonly #folder: string
   readonly #usage: CacheUsage | undefined
+  readonly #metrics: CacheMetrics | undefined
   #prepared: Promise<boolean> | undefined
 
   constructor(
@@ -35,6 +37,7 @@ export class DiskCache {
     private readonly options: DiskCacheOptions,
   ) {
     this.#folder = join(directory.path, name)
+    this.#metrics = contentMetrics.caches.get(name)
     this.#usage = options.limits && new CacheUsage(this.#folder, options.limits, options.clock)
   }
 
@@ -48,13 +51,22 @@ export class DiskCache {
     const bytes = await this.#read(key, 0, undefined)
     if (bytes === undefined || bytes === 'outside') return undefined
     const data = this.#unprotect(bytes)
-    if (data === undefined) await this.delete(key)
+    if (data === undefined) {
+      if (this.#metrics) this.#metrics.malformed++
+      await this.delete(key)
+    } else this.#countHit(data.length)
     return data
   }
 
   /** Bytes of an entry, not checked here; undefined when the entry is absent, 'outside' when the range leaves it. */
   getRange(key: string, offset: number, length: number): Promise<Buffer | 'outside' | undefined> {
     return this.#read(key, offset, length)
+  }
+
+  #countHit(bytes: number): void {
+    if (!this.#metrics) return
+    this.#metrics.hits++
+    this.#metrics.hitBytes += bytes
   }
 
   async #read(key: string, offset: number, length: number | undefined): Promise<Buffer | 'outside' | undefined> {
@@ -68,6 +80,8 @@ export class DiskCache {
         if (length !== undefined && offset + length > size - (this.options.protection ? macBytes : 0)) return 'outside'
         const into = Buffer.allocUnsafeSlow(wanted)
         if (!(await fill(handle, into, offset))) return undefined
+        // A whole entry is a hit only when it turns out to be sound.
+        if (length) this.#countHit(length)
         const nowMs = this.options.clock.nowMs()
         if (nowMs - mtimeMs > touchAfterMs) {
           this.#usage?.touched(path, nowMs)
@@ -102,6 +116,7 @@ export class DiskCache {
       this.#usage?.added(path, sizeBytes)
       return true
     } catch (error) {
+      if (this.#metrics) this.#metrics.storeErrors++
       this.directory.complain(error)
       return false
     }

@@ -4,6 +4,7 @@ import type { Clock } from '#base/clock.ts'
 import { systemCode } from '#base/errors.ts'
 import { nativeAddon } from '#base/native.ts'
 import type { BlobId, BlobReader } from '#repo/blob/storage.ts'
+import { countMiss } from '../metrics.ts'
 import { type CacheDirectory, writeCacheFile } from './cache-directory.ts'
 import { isCacheName } from './cache-keys.ts'
 import type { DiskCache } from './disk-cache.ts'
@@ -81,7 +82,7 @@ export class DiskIndexCache implements IndexCache {
   async sealed(name: BlobId): Promise<Buffer> {
     const cached = await this.blobs.get(name)
     if (cached) return cached
-    const fetched = await this.storage.get(name)
+    const fetched = await countMiss(this.blobs.name, () => this.storage.get(name))
     await this.blobs.put(name, fetched)
     return fetched
   }
