@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "blake2.h"
+#include "blake3.h"
 #include "openssl.h"
 
-typedef enum { family_blake2b, family_blake2s, family_hmac_sha224, family_hmac_sha256, family_hmac_sha3_224, family_hmac_sha3_256 } family_t;
+typedef enum { family_blake2b, family_blake2s, family_blake3, family_hmac_sha224, family_hmac_sha256, family_hmac_sha3_224, family_hmac_sha3_256 } family_t;
 
 typedef struct {
   const char *name;
@@ -20,13 +21,14 @@ typedef struct {
 static const digest_t digests[] = {
     {"BLAKE2B-256", family_blake2b, 32, 32, 64},          {"BLAKE2B-256-128", family_blake2b, 32, 16, 64},
     {"BLAKE2S-128", family_blake2s, 16, 16, 32},          {"BLAKE2S-256", family_blake2s, 32, 32, 32},
+    {"BLAKE3-256", family_blake3, 32, 32, 32},            {"BLAKE3-256-128", family_blake3, 32, 16, 32},
     {"HMAC-SHA224", family_hmac_sha224, 28, 28, 1 << 20}, {"HMAC-SHA256", family_hmac_sha256, 32, 32, 1 << 20},
     {"HMAC-SHA256-128", family_hmac_sha256, 32, 16, 1 << 20}, {"HMAC-SHA3-224", family_hmac_sha3_224, 28, 28, 1 << 20},
     {"HMAC-SHA3-256", family_hmac_sha3_256, 32, 32, 1 << 20},
 };
 enum { digest_count = sizeof digests / sizeof digests[0], max_digest_bytes = 64 };
 
-static bool is_available(const digest_t *d) { return d->family <= family_blake2s || openssl_functions() != NULL; }
+static bool is_available(const digest_t *d) { return d->family <= family_blake3 || openssl_functions() != NULL; }
 
 static bool compute(const digest_t *d, const bytes_t *key, const bytes_t *message, uint8_t *out) {
   uint8_t full[max_digest_bytes];
@@ -35,6 +37,10 @@ static bool compute(const digest_t *d, const bytes_t *key, const bytes_t *messag
   switch (d->family) {
   case family_blake2b: blake2b_one(full, d->computed_bytes, key->data, key->length, message->data, message->length); break;
   case family_blake2s: blake2s_one(full, d->computed_bytes, key->data, key->length, message->data, message->length); break;
+  case family_blake3: {
+    const blake3_message_t one = {message->data, message->length, out};
+    return blake3_many(&one, 1, d->kept_bytes, key->data);
+  }
   default: {
     const EVP_MD *md = d->family == family_hmac_sha224     ? ssl->sha224()
                        : d->family == family_hmac_sha256   ? ssl->sha256()
@@ -68,10 +74,20 @@ static bool compute_in_lanes(digest_job_t *d) {
   return good;
 }
 
+static bool compute_blake3(digest_job_t *d) {
+  blake3_message_t *messages = malloc((d->count ? d->count : 1) * sizeof *messages);
+  if (!messages) return false;
+  for (size_t i = 0; i < d->count; i++)
+    messages[i] = (blake3_message_t){d->messages[i].data, d->messages[i].length, d->out + i * d->digest->kept_bytes};
+  bool good = blake3_many(messages, d->count, d->digest->kept_bytes, d->key.data);
+  free(messages);
+  return good;
+}
+
 static void run_digests(job_t *job) {
   digest_job_t *d = (digest_job_t *)job;
-  if (d->digest->family <= family_blake2s) {
-    if (!compute_in_lanes(d)) job->failure = "out of memory";
+  if (d->digest->family <= family_blake3) {
+    if (!(d->digest->family == family_blake3 ? compute_blake3(d) : compute_in_lanes(d))) job->failure = "out of memory";
     return;
   }
   for (size_t i = 0; i < d->count; i++)
@@ -102,8 +118,8 @@ static const digest_t *get_digest(napi_env env, napi_value value) {
 
 static bool get_key(napi_env env, napi_value value, const digest_t *digest, bytes_t *key) {
   if (!get_bytes(env, value, "key", key)) return false;
-  if (key->length <= digest->max_key_bytes) return true;
-  napi_throw_range_error(env, NULL, "the key is too long for this hash");
+  if (digest->family == family_blake3 ? key->length == digest->max_key_bytes : key->length <= digest->max_key_bytes) return true;
+  napi_throw_range_error(env, NULL, "the key is of a length that this hash does not take");
   return false;
 }
 

@@ -13,7 +13,7 @@ export interface NativeAddon {
   /** Takes another one of them, in tests and measurements; returns the one used before. */
   useCpu(path: string): string
   /** Keyed digests of many messages, `out` receives count × sizeBytes. Algorithm = registry name of spec 01, 1.16. Runs on the thread pool,
-   *  BLAKE2 with several messages at once in SIMD lanes. */
+   *  BLAKE2 with several messages at once in SIMD lanes, BLAKE3 with the chunks of all of them. BLAKE3 takes a key of 32 bytes. */
   digestMany(algorithm: string, key: Uint8Array, messages: readonly Uint8Array[], out: Uint8Array): Promise<void>
   /** digestMany for pieces of one piece of memory: `ranges` are start and length of each. */
   digestRanges(algorithm: string, key: Uint8Array, whole: Uint8Array, ranges: Uint32Array, out: Uint8Array): Promise<void>

@@ -66,7 +66,7 @@ export async function createHasher(name: string, secret: Uint8Array): Promise<Ha
   checkKey(name, spec.family, secret)
   const native = nativeAddon()
   if (!native?.digests.includes(name)) return createTwinHasher(name, secret)
-  const key = Buffer.from(secret)
+  const key = spec.family.kind === 'blake3' ? blake3Key(secret) : Buffer.from(secret)
   return {
     name,
     sizeBytes: spec.sizeBytes,
