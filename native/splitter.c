@@ -12,23 +12,60 @@ static bool has_vector;
 
 static inline uint32_t rotl32(uint32_t v, unsigned n) { return n ? (v << n) | (v >> (32 - n)) : v; }
 
-/* The hash is a function of the last 64 bytes alone, so that nothing before position `from` - 64 is touched. Returns the end of
- * the segment or -1. `from` is the first end to be tested, and is at least 64 behind the start of the segment. */
-static int64_t cut_buzhash(const uint8_t *data, size_t from, size_t to, uint32_t mask) {
+/* The hashes are functions of the last 64 bytes alone: nothing before position `from` - 64 is touched, and places far from each other are
+ * looked at side by side, so that none waits for the one before it. */
+enum { streams = 4, stream_bytes = 2048 };
+
+static inline uint32_t buzhash_at(const uint8_t *data, size_t end) {
   uint32_t h = 0;
-  for (size_t i = 0; i < window_bytes; i++) h ^= rotl32(buzhash_table[data[from - window_bytes + i]], (63 - i) & 31);
-  if ((h & mask) == 0) return (int64_t)from;
+  for (size_t i = 0; i < window_bytes; i++) h ^= rotl32(buzhash_table[data[end - window_bytes + i]], (63 - i) & 31);
+  return h;
+}
+
+static inline uint32_t buzhash_step(uint32_t h, const uint8_t *data, size_t end) {
+  return rotl32(h, 1) ^ buzhash_table[data[end - 1 - window_bytes]] ^ buzhash_table[data[end - 1]];
+}
+
+/* Tests the ends *at to *at + streams * stream_bytes - 1, as often as they fit before `to`, and moves *at behind them. Returns the first one
+ * that is a cut, or -1. */
+#define SEARCH_STREAMS(name, hash_t, hash_at, hash_step)                                                     \
+  static int64_t name(const uint8_t *data, size_t *at, size_t to, hash_t mask) {                             \
+    for (; to - *at >= (size_t)streams * stream_bytes; *at += (size_t)streams * stream_bytes) {              \
+      hash_t h[streams];                                                                                     \
+      int64_t hit[streams];                                                                                  \
+      for (size_t s = 0; s < streams; s++) {                                                                 \
+        h[s] = hash_at(data, *at + s * stream_bytes);                                                        \
+        hit[s] = (h[s] & mask) == 0 ? (int64_t)(*at + s * stream_bytes) : -1;                                \
+      }                                                                                                      \
+      for (size_t i = 1; i < stream_bytes && hit[0] < 0; i++)                                                \
+        for (size_t s = 0; s < streams; s++) {                                                               \
+          h[s] = hash_step(h[s], data, *at + s * stream_bytes + i);                                          \
+          if (__builtin_expect((h[s] & mask) == 0, 0) && hit[s] < 0) hit[s] = (int64_t)(*at + s * stream_bytes + i); \
+        }                                                                                                    \
+      for (size_t s = 0; s < streams; s++)                                                                   \
+        if (hit[s] >= 0) return hit[s];                                                                      \
+    }                                                                                                        \
+    return -1;                                                                                               \
+  }
+SEARCH_STREAMS(buzhash_streams, uint32_t, buzhash_at, buzhash_step)
+
+/* Returns the end of the segment or -1. `from` is the first end to be tested, and is at least 64 behind the start of the segment. */
+static int64_t cut_buzhash(const uint8_t *data, size_t from, size_t to, uint32_t mask) {
 #ifdef KURA_X86
   if (has_vector && cpu_path() == cpu_avx512 && to - from >= window_bytes) {
+    uint32_t h = buzhash_at(data, from);
+    if ((h & mask) == 0) return (int64_t)from;
     int64_t cut = buzhash_cut_vector(data, &from, to, h, mask);
-    return cut >= 0 || from == to ? cut : cut_buzhash(data, from, to, mask);
+    if (cut >= 0 || from == to) return cut;
   }
 #endif
-  for (size_t end = from + 1; end <= to; end++) {
-    h = rotl32(h, 1) ^ buzhash_table[data[end - 1 - window_bytes]] ^ buzhash_table[data[end - 1]];
+  int64_t cut = buzhash_streams(data, &from, to, mask);
+  if (cut >= 0) return cut;
+  uint32_t h = buzhash_at(data, from);
+  for (size_t end = from;; h = buzhash_step(h, data, end)) {
     if ((h & mask) == 0) return (int64_t)end;
+    if (end++ == to) return -1;
   }
-  return -1;
 }
 
 static const uint64_t polynomial = 0x2e3e3e4a305605u; /* degree 53 */
@@ -55,16 +92,26 @@ static void make_rabin_karp_tables(void) {
   }
 }
 
-static int64_t cut_rabin_karp(const uint8_t *data, size_t from, size_t to, uint64_t mask) {
+static inline uint64_t rabin_karp_at(const uint8_t *data, size_t end) {
   uint64_t v = 0;
-  for (size_t i = from - window_bytes; i < from; i++) v = ((v << 8) | data[i]) ^ rk_mod[v >> 45 & 0xff];
-  if ((v & mask) == 0) return (int64_t)from;
-  for (size_t end = from + 1; end <= to; end++) {
-    v ^= rk_out[data[end - 1 - window_bytes]];
-    v = ((v << 8) | data[end - 1]) ^ rk_mod[v >> 45 & 0xff];
+  for (size_t i = end - window_bytes; i < end; i++) v = ((v << 8) | data[i]) ^ rk_mod[v >> 45 & 0xff];
+  return v;
+}
+
+static inline uint64_t rabin_karp_step(uint64_t v, const uint8_t *data, size_t end) {
+  v ^= rk_out[data[end - 1 - window_bytes]];
+  return ((v << 8) | data[end - 1]) ^ rk_mod[v >> 45 & 0xff];
+}
+SEARCH_STREAMS(rabin_karp_streams, uint64_t, rabin_karp_at, rabin_karp_step)
+
+static int64_t cut_rabin_karp(const uint8_t *data, size_t from, size_t to, uint64_t mask) {
+  int64_t cut = rabin_karp_streams(data, &from, to, mask);
+  if (cut >= 0) return cut;
+  uint64_t v = rabin_karp_at(data, from);
+  for (size_t end = from;; v = rabin_karp_step(v, data, end)) {
     if ((v & mask) == 0) return (int64_t)end;
+    if (end++ == to) return -1;
   }
-  return -1;
 }
 
 /* findCut(kind, averageBytes, data, start, resume) */
