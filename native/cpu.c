@@ -4,7 +4,11 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#if defined(__aarch64__)
+static const char *const names[] = {"neon"};
+#else
 static const char *const names[] = {"portable", "avx2", "avx512"};
+#endif
 static atomic_int in_use = cpu_portable;
 
 static cpu_path_t best_path(void) {
@@ -17,6 +21,8 @@ static cpu_path_t best_path(void) {
 }
 
 cpu_path_t cpu_path(void) { return (cpu_path_t)atomic_load_explicit(&in_use, memory_order_relaxed); }
+
+bool cpu_has_more_paths(void) { return best_path() != cpu_portable; }
 
 /* useCpu(name): the name of the path in use before */
 static napi_value use_cpu(napi_env env, napi_callback_info info) {

@@ -55,6 +55,7 @@ bool register_seal(napi_env env, napi_value exports);
 bool register_open(napi_env env, napi_value exports);
 bool register_zstd(napi_env env, napi_value exports);
 bool register_galois(napi_env env, napi_value exports);
+bool register_crc32c(napi_env env, napi_value exports);
 bool register_files(napi_env env, napi_value exports);
 bool register_fallocate(napi_env env, napi_value exports);
 bool register_immutable(napi_env env, napi_value exports);

@@ -13,9 +13,14 @@ const wild = (f: unknown) => f as (...args: unknown[]) => unknown
 describeAddon('crc32c', (addon) => {
   it('agrees with the twin at every length and alignment', () => {
     expect(addon.crc32c(Buffer.from('123456789'))).toBe(0xe3069283)
-    for (const length of [...lengths, ...largeLengths]) {
+    for (const length of [...lengths, 6143, 6144, 6145, 12_288, 12_300, ...largeLengths]) {
       const data = noise(length, length)
-      expect(addon.crc32c(data), `${length}`).toBe(crc32cTwin(data))
+      const wanted = crc32cTwin(data)
+      for (const cpu of addon.cpus) {
+        const before = addon.useCpu(cpu)
+        expect(addon.crc32c(data), `${cpu} ${length}`).toBe(wanted)
+        addon.useCpu(before)
+      }
     }
     const data = noise(200)
     for (let start = 0; start < 20; start++) expect(addon.crc32c(data.subarray(start))).toBe(crc32cTwin(data.subarray(start)))
@@ -36,9 +41,14 @@ describeAddon('galoisMultiply', (addon) => {
         const shards = noise(columns * shardBytes, seed + 2)
         const out = noise(rows * shardBytes + 5, 3)
         const wanted = Buffer.from(out)
-        addon.galoisMultiply(matrix, rows, columns, shards, shardBytes, out)
         galoisMultiplyTwin(matrix, rows, columns, shards, shardBytes, wanted)
-        expect(out).toEqual(wanted)
+        for (const cpu of addon.cpus) {
+          const before = addon.useCpu(cpu)
+          out.fill(5, 0, rows * shardBytes)
+          addon.galoisMultiply(matrix, rows, columns, shards, shardBytes, out)
+          addon.useCpu(before)
+          expect(out, cpu).toEqual(wanted)
+        }
       }),
     )
   })
