@@ -26,6 +26,8 @@ function largeFile(path, bytes, fill) {
 export const dataSets = {
   random: (folder, scale) =>
     largeFile(join(folder, 'random.bin'), Math.round((1 << 30) * scale), (n) => randomFillSync(Buffer.allocUnsafe(n))),
+  change: (folder, scale) =>
+    largeFile(join(folder, 'large.bin'), Math.round((256 << 20) * scale), (n) => randomFillSync(Buffer.allocUnsafe(n))),
   text: (folder, scale) => {
     for (let i = 0; i < 8; i++)
       largeFile(join(folder, `text-${i}.txt`), Math.round((64 << 20) * scale), (n, at) => text(n, i * 7919 + at + 1))

@@ -18,6 +18,8 @@ function kopiaLike(name, command) {
   return {
     name,
     env,
+    command,
+    connect: (work) => [command, ['repository', 'connect', 'filesystem', '--path', join(work, 'repository')]],
     create: (work) => {
       mkdirSync(join(work, 'repository'), { recursive: true })
       return [command, ['repository', 'create', 'filesystem', '--path', join(work, 'repository')]]
@@ -26,6 +28,15 @@ function kopiaLike(name, command) {
     snapshot: (_work, source) => [command, ['snapshot', 'create', '--no-progress', source]],
     restore: (_work, source, target) => [command, ['restore', source, target, '--no-progress']],
     status: () => [command, ['repository', 'status']],
+    list: () => [command, ['snapshot', 'list']],
+    upkeep: (work) => ({
+      'content verify': ['content', 'verify'],
+      'snapshot verify': ['snapshot', 'verify'],
+      'sync-to': ['repository', 'sync-to', 'filesystem', '--path', join(work, 'mirror')],
+      'full maintenance': ['maintenance', 'run', '--full'],
+      'full maintenance after half is deleted': ['maintenance', 'run', '--full', '--safety=none'],
+    }),
+    deleteAll: (_work, source) => [command, ['snapshot', 'delete', source, '--all-snapshots-for-source', '--delete']],
   }
 }
 
