@@ -14,6 +14,7 @@ const kills = Number(process.env['KURA_MOUNT_KILLS'] ?? 50)
 const seed = process.env['KURA_CRASH_SEED'] ?? '1'
 const killsBetweenLooks = 50
 const writers = 4
+const timeoutMs = 120_000 + kills * 15_000
 
 /** The same moments for the same seed (mulberry32). */
 function random(state: number): () => number {
@@ -102,28 +103,32 @@ describe.skipIf(whyNoLiveMounts !== undefined)(
       expect(output).toContain('fsck: ')
     }
 
-    test(`has all that was acknowledged after each of ${kills} kills, while flushes run, and all of it gets into a snapshot`, async () => {
-      let operations = 0
-      let flushes = 0
-      for (let round = 1; round <= kills; round++) {
-        const child = daemon as ChildProcess
-        const end = new AbortController()
-        expect(await answer('go')).toBe('started')
-        const flusher = flushing(end.signal)
-        await sleep(5 + next() * 250)
-        child.kill('SIGKILL')
-        end.abort()
-        flushes += await flusher
-        const stopped = await answer()
-        expect(stopped, `round ${round} of seed ${seed}`).toMatch(/^stopped \d+$/)
-        operations = Number(stopped.slice(8))
-        await mount()
-        expect(await answer('check'), `round ${round} of seed ${seed}`).toBe('ok')
-        if (round % killsBetweenLooks === 0 || round === kills) await look(round)
-      }
-      // Else they were not killed under load.
-      expect(operations).toBeGreaterThan(kills * 10)
-      expect(flushes).toBeGreaterThan(kills)
-    })
+    test(
+      `has all that was acknowledged after each of ${kills} kills, while flushes run, and all of it gets into a snapshot`,
+      async () => {
+        let operations = 0
+        let flushes = 0
+        for (let round = 1; round <= kills; round++) {
+          const child = daemon as ChildProcess
+          const end = new AbortController()
+          expect(await answer('go')).toBe('started')
+          const flusher = flushing(end.signal)
+          await sleep(5 + next() * 250)
+          child.kill('SIGKILL')
+          end.abort()
+          flushes += await flusher
+          const stopped = await answer()
+          expect(stopped, `round ${round} of seed ${seed}`).toMatch(/^stopped \d+$/)
+          operations = Number(stopped.slice(8))
+          await mount()
+          expect(await answer('check'), `round ${round} of seed ${seed}`).toBe('ok')
+          if (round % killsBetweenLooks === 0 || round === kills) await look(round)
+        }
+        // Else they were not killed under load.
+        expect(operations).toBeGreaterThan(kills * 10)
+        expect(flushes).toBeGreaterThan(kills)
+      },
+      timeoutMs,
+    )
   },
 )

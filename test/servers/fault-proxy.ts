@@ -19,6 +19,8 @@ export type Fault =
   /** The server does as it was told, but its answer is lost. */
   | { readonly kind: 'lose answer' }
   | { readonly kind: 'delay'; readonly ms: number }
+  /** The server is asked when somebody says so. */
+  | { readonly kind: 'hold'; readonly until: Promise<void> }
   /** The server is not asked. */
   | { readonly kind: 'status'; readonly status: number; readonly body: string }
   /** The answer comes in small pieces. */
@@ -70,6 +72,7 @@ async function handle(incoming: IncomingMessage, outgoing: ServerResponse, port:
   }
   if (fault?.kind === 'cut request') return void incoming.socket.destroy()
   if (fault?.kind === 'delay') await sleep(fault.ms)
+  if (fault?.kind === 'hold') await fault.until
   if (fault?.kind === 'status') {
     outgoing.writeHead(fault.status, { 'Content-Type': 'application/xml' })
     return void outgoing.end(fault.body)

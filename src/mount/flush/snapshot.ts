@@ -1,5 +1,6 @@
 import { posix } from 'node:path'
 import { KuraError } from '#base/errors.ts'
+import { formatBlobId } from '#repo/format/format-blob.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import { isDirect, type Repository } from '#repo/repository/repository.ts'
 import { expireSnapshots } from '#snapshot/expire.ts'
@@ -94,6 +95,8 @@ async function write(
   const { source, lowerId, rebase = false } = options
   const startNs = repository.clock.nowNs()
   await progress.phase?.('writing')
+  // Listings are tried again for many minutes; that nobody answers is known, and said, in seconds.
+  if (isDirect(repository)) await repository.blobs.stat(formatBlobId)
   await repository.refresh()
   const [previous, policyTree] = await Promise.all([
     findPrevious(repository, source, { onDamaged: () => undefined }),
