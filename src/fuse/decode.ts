@@ -67,7 +67,7 @@ export class Request implements Caller {
   u16(offset: number): number {
     return this.bytes.readUInt16LE(this.at(offset, 2))
   }
-  /** FuseError(EINVAL) above 2^53. */
+  /** FuseError(EFBIG) above 2^53. */
   u64(offset: number): number {
     return readU64(this.bytes, this.at(offset, 8))
   }
@@ -107,9 +107,9 @@ export class Request implements Caller {
   }
 }
 
-/** Little-endian u64 as a number. FuseError(EINVAL) above 2^53. */
+/** Little-endian u64 as a number. FuseError(EFBIG) above 2^53: only sizes and offsets get there (spec 08, 4.3). */
 export function readU64(bytes: Buffer, at: number): number {
   const high = bytes.readUInt32LE(at + 4)
-  if (high > 0x1f_ffff) throw new FuseError(errno.EINVAL, 'a number of the request is too large')
+  if (high > 0x1f_ffff) throw new FuseError(errno.EFBIG, 'a number of the request is too large')
   return high * 0x1_0000_0000 + bytes.readUInt32LE(at)
 }

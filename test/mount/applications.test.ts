@@ -6,8 +6,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { KuraHome } from '../support/kura.ts'
 import { repositoryRoot } from '../support/shared.ts'
 import { run, whyNoLiveMounts } from './support/live.ts'
+import { startRegistry } from './support/registry.ts'
 
 const hasGio = spawnSync('gio', ['version']).status === 0
+const vim = ['vim.tiny', 'vim'].find((name) => spawnSync(name, ['--version']).status === 0)
 const hasGit = spawnSync('git', ['--version']).status === 0
 
 describe.skipIf(whyNoLiveMounts !== undefined)(`programs in backup/${whyNoLiveMounts ? ` (skipped: ${whyNoLiveMounts})` : ''}`, () => {
@@ -96,6 +98,41 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`programs in backup/${whyNoLiveMo
         `gio copy ${latest}/gio/again gio/from-snapshot; cmp gio/again gio/from-snapshot; ls -A ${latest} | grep -i trash || true`,
       ),
     ).toBe('')
+  })
+
+  test.skipIf(vim === undefined)(
+    `vim edits in place and by renaming, keeps backups, and leaves no swap file${vim ? '' : ' (skipped: no vim)'}`,
+    async () => {
+      const edit = (settings: string, file: string) =>
+        `${vim} -es -u NONE -i NONE -c 'set noswapfile' -c 'set swapfile directory=. ${settings}' -c '%s/old/new/' -c 'wq' ${file} </dev/null; `
+      expect(
+        await shell(`
+          mkdir vim; cd vim; for f in a b c; do printf 'old text\\n' >$f; chmod 640 $f; done; ln a hard
+          ${edit('backup backupdir=. backupcopy=yes', 'a')} ${edit('backup backupdir=. backupcopy=no', 'b')} ${edit('nobackup writebackup', 'c')}
+          cat a b c hard a~ b~; stat -c '%a %h' a b c; ls -A
+          cp -p a kept; ${vim} -es -u NONE -i NONE -c 'set directory=.' -c 'preserve' -c 'ls' -c 'cquit' a </dev/null || true
+          cmp a kept; ls -A | grep swp || true`),
+      ).toBe(`${'new text\n'.repeat(4)}old text\nold text\n640 2\n640 1\n640 1\n${['a', 'a~', 'b', 'b~', 'c', 'hard'].join('\n')}\n`)
+    },
+  )
+
+  test('npm installs a tree of packages, finds it complete, and its programs run', async () => {
+    const registry = await startRegistry()
+    try {
+      const npm = `npm --registry=${registry.url} --cache=${home.path('npm-cache')} --no-audit --no-fund --no-update-notifier --ignore-scripts`
+      const install = (where: string) =>
+        `(mkdir ${where}; cd ${where}; echo '{"name":"tree","version":"1.0.0","type":"module"}' >package.json; ${npm} install webdav >/dev/null)`
+      const script = `
+        ${install('npm')}; ${install(home.path('npm-local'))}; diff -r --no-dereference npm ${home.path('npm-local')}
+        cd npm; ls node_modules | wc -l; ${npm} ls --all --parseable | wc -l; ${npm} ci >/dev/null
+        node -e "import('webdav').then((m) => console.log(typeof m.createClient))"; ${npm} uninstall webdav >/dev/null; ls -A | tr '\\n' ' '`
+      const [packages, listed, ...rest] = (await shell(script)).split('\n')
+      expect(Number(packages)).toBeGreaterThan(25)
+      expect(Number(listed)).toBeGreaterThan(30)
+      expect(rest.join('\n')).toMatch(/^function\n(?:node_modules )?package-lock.json package.json $/)
+    } finally {
+      await registry.stop()
+    }
   })
 
   test.each(['delete', 'wal'])('SQLite keeps its promises with two writers (%s)', async (mode) => {

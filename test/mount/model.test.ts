@@ -12,7 +12,7 @@ const program = (name: string): string => join(repositoryRoot, 'test/mount/progr
 /** By hand: a seed and numbers of one's own. */
 const seed = process.env['KURA_SEED'] ?? '4'
 const operations = process.env['KURA_OPERATIONS'] ?? '10000'
-const fileOperations = process.env['KURA_FSX_OPERATIONS'] ?? '5000'
+const fileOperations = process.env['KURA_FSX_OPERATIONS'] ?? '100000'
 
 describe.skipIf(whyNoLiveMounts !== undefined)(
   `backup/ and a local folder${whyNoLiveMounts ? ` (skipped: ${whyNoLiveMounts})` : ''}`,
@@ -79,8 +79,11 @@ describe.skipIf(whyNoLiveMounts !== undefined)(
       })
     })
 
-    test('one file is read as it was written, by every call there is', async () => {
-      await python('fsx.py', seed, fileOperations, join(mountPoint, 'backup/fsx'))
-    })
+    test(`two files are read as they were written, by every call there is, ${fileOperations} calls each`, async () => {
+      await Promise.all([
+        python('fsx.py', seed, fileOperations, join(mountPoint, 'backup/fsx')),
+        python('fsx.py', `${seed}2`, fileOperations, join(mountPoint, 'backup/fsx-nommap'), 'nommap'),
+      ])
+    }, 600_000)
   },
 )

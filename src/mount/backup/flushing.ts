@@ -70,7 +70,8 @@ export class Flushing {
   async flush(): Promise<readonly FlushOutcome[]> {
     const all = [...this.#flushers.values()]
     const outcomes = await Promise.all(all.map(async (f) => outcomeOf(formatSource(f.options.source), await f.flush())))
-    await this.#refresh()
+    // After a failure there is nothing new to show, and nobody may wait for a storage that does not answer.
+    if (outcomes.some((o) => o.snapshotId !== '')) await this.#refresh()
     return outcomes
   }
 
@@ -97,7 +98,7 @@ export class Flushing {
     const concurrent = job.result?.concurrentId
     if (concurrent !== undefined)
       this.options.warn(`${source} got the snapshot ${concurrent} from elsewhere meanwhile; what it holds is not in ours. Both stand.`)
-    void this.#refresh()
+    if (outcome.snapshotId !== '') void this.#refresh()
     if (this.options.command !== undefined) this.#run(this.options.command, outcome)
   }
 

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { FuseError } from '#fuse/errno.ts'
 import { FlushControl } from '#mount/flush/control.ts'
 import { Flusher } from '#mount/flush/flusher.ts'
@@ -147,6 +147,34 @@ it('keeps the state failed, with the error, until a flush succeeds', async () =>
   expect((await f.flush()).error).toBeUndefined()
   expect(f.state).toBe('clean')
   await f.stop()
+})
+
+it('tries again by itself: after a minute, then two, four, ... and every hour', async () => {
+  const failing = new Proxy(repository, {
+    get: (target, key) => {
+      if (key === 'flush') return () => Promise.reject(new Error('storage full'))
+      const value = Reflect.get(target, key, target) as unknown
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  const f = flusher({ flushAfterMs: 0, flushEveryMs: 0 }, failing)
+  changed()
+  await f.flush()
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  try {
+    for (const [n, minutes] of [1, 2, 4, 8, 16, 32, 60, 60].entries()) {
+      changed() // what could not be flushed is still there
+      expect(f.state).toBe('failed')
+      await vi.advanceTimersByTimeAsync(minutes * 60_000 - 1)
+      expect(f.job).toBeUndefined()
+      await vi.advanceTimersByTimeAsync(1)
+      while (f.job) await new Promise((resolve) => setImmediate(resolve))
+      expect(f.errors).toHaveLength(n + 2)
+    }
+    await f.stop()
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 it('answers the control files and attributes', async () => {
