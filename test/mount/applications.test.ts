@@ -104,7 +104,7 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`programs in backup/${whyNoLiveMo
     `vim edits in place and by renaming, keeps backups, and leaves no swap file${vim ? '' : ' (skipped: no vim)'}`,
     async () => {
       const edit = (settings: string, file: string) =>
-        `${vim} -es -u NONE -i NONE -c 'set noswapfile' -c 'set swapfile directory=. ${settings}' -c '%s/old/new/' -c 'wq' ${file} </dev/null; `
+        `${vim} -es -u NONE -i NONE -c 'set noswapfile' -c 'set swapfile directory=. backupskip= ${settings}' -c '%s/old/new/' -c 'wq' ${file} </dev/null; `
       expect(
         await shell(`
           mkdir vim; cd vim; for f in a b c; do printf 'old text\\n' >$f; chmod 640 $f; done; ln a hard
