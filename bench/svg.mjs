@@ -35,6 +35,7 @@ export function ratioPicture(title, rows, key) {
   }
   const even = x(1).toFixed(1)
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${labelWidth + plotWidth + 130}" height="${y + 12}" font-family="sans-serif" font-size="13">
+<title>${escaped(title)}</title>
 <style>.small{font-size:10px}</style>
 <rect width="100%" height="100%" fill="#ffffff"/>
 <text x="16" y="26" font-size="16">${escaped(title)}</text>
