@@ -16,6 +16,7 @@ static bool (*const parts[])(napi_env env, napi_value exports) = {
     register_immutable,
     register_index_map,
     register_open,
+    register_s2,
     register_scan,
     register_seal,
     register_small_files,

@@ -115,3 +115,25 @@ napi_value start_job(napi_env env, job_t *job, napi_value keep, const char *name
   }
   return promise;
 }
+
+static void free_memory(napi_env env, void *data, void *hint) {
+  (void)env;
+  (void)hint;
+  free(data);
+}
+
+napi_value give_buffer(napi_env env, uint8_t **data, size_t length) {
+  enum { copied_bytes = 65536 };
+  napi_value result;
+  /* Short ones are copied: memory of their own would cost the garbage collector more. */
+  if (length >= copied_bytes) {
+    /* Much smaller than what was set aside: give the rest back before JavaScript takes it over. */
+    uint8_t *fitting = realloc(*data, length);
+    if (fitting) *data = fitting;
+    if (napi_create_external_buffer(env, length, *data, free_memory, NULL, &result) == napi_ok) {
+      *data = NULL;
+      return result;
+    }
+  }
+  return napi_create_buffer_copy(env, length, *data, NULL, &result) == napi_ok ? result : NULL;
+}

@@ -47,6 +47,9 @@ struct job {
 /* Queues the job and returns its promise; takes over the job, also when that fails (then it throws and returns NULL). */
 napi_value start_job(napi_env env, job_t *job, napi_value keep, const char *name);
 
+/* Makes a Buffer of memory from malloc, of which `length` bytes are in use, and takes it over (*data is NULL then). NULL when that fails. */
+napi_value give_buffer(napi_env env, uint8_t **data, size_t length);
+
 /* Parts of the addon: each puts its functions on `exports` and returns false when that fails. */
 bool register_cpu(napi_env env, napi_value exports);
 bool register_hash(napi_env env, napi_value exports);
@@ -56,6 +59,7 @@ bool register_open(napi_env env, napi_value exports);
 bool register_zstd(napi_env env, napi_value exports);
 bool register_galois(napi_env env, napi_value exports);
 bool register_crc32c(napi_env env, napi_value exports);
+bool register_s2(napi_env env, napi_value exports);
 bool register_files(napi_env env, napi_value exports);
 bool register_fallocate(napi_env env, napi_value exports);
 bool register_immutable(napi_env env, napi_value exports);

@@ -94,23 +94,9 @@ static void run_expand(job_t *job) {
   if (context) zstd.free_expander(context);
 }
 
-static void free_output(napi_env env, void *data, void *hint) {
-  (void)env;
-  (void)hint;
-  free(data);
-}
-
 static napi_value finish_zstd(napi_env env, job_t *job) {
   zstd_job_t *z = (zstd_job_t *)job;
-  napi_value result;
-  /* Much smaller than what was set aside: give the rest back before JavaScript takes it over. */
-  uint8_t *fitting = realloc(z->output, z->output_bytes ? z->output_bytes : 1);
-  if (fitting) z->output = fitting;
-  if (napi_create_external_buffer(env, z->output_bytes, z->output, free_output, NULL, &result) == napi_ok) {
-    z->output = NULL;
-    return result;
-  }
-  return napi_create_buffer_copy(env, z->output_bytes, z->output, NULL, &result) == napi_ok ? result : NULL;
+  return give_buffer(env, &z->output, z->output_bytes);
 }
 
 static void release_zstd(job_t *job) {

@@ -64,6 +64,10 @@ export interface NativeAddon {
   readonly zstd:
     | { compress(data: Uint8Array, level: number): Promise<Buffer>; expand(data: Uint8Array, maxBytes: number): Promise<Buffer> }
     | undefined
+  /** Stream of S2 (spec 03, 3.3), the same bytes as by the twin; at once for short inputs, on the thread pool for others. */
+  s2Compress(data: Uint8Array): Buffer | Promise<Buffer>
+  /** Plain bytes of an S2 or framed Snappy stream. Throws or rejects: the code `TOO_LONG` for more than `maxBytes`. */
+  s2Expand(data: Uint8Array, maxBytes: number): Buffer | Promise<Buffer>
   /** Names of the extended attributes of a path, links not followed; [] when it has none or the file system knows none. */
   xattrNames(path: Uint8Array): string[]
   /** Lists a directory, looks at every entry, and matches files and links with the entries of a directory object (`previous`, may be
@@ -129,6 +133,8 @@ export const nativeMembers: Readonly<Record<keyof NativeAddon, 'function' | 'num
   open: 'function',
   openFile: 'function',
   zstd: 'optional',
+  s2Compress: 'function',
+  s2Expand: 'function',
   xattrNames: 'function',
   scanDirectory: 'function',
   readFiles: 'function',

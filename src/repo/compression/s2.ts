@@ -1,3 +1,5 @@
+import { messageOf, systemCode } from '#base/errors.ts'
+import { nativeAddon } from '#base/native.ts'
 import { damaged, tooLong } from './compressor.ts'
 import { crc32c } from './crc32c.ts'
 import { blockLength, expandBlock } from './s2-block.ts'
@@ -11,6 +13,11 @@ const masked = (c: number): number => ((((c >>> 15) | (c << 17)) >>> 0) + 0xa282
 
 /** S2 stream of `data` in blocks of 1 MiB; a block that does not shrink is stored. Nothing for nothing. Source: spec 03, 3.3. */
 export async function s2Compress(data: Uint8Array): Promise<Buffer> {
+  return nativeAddon()?.s2Compress(data) ?? s2CompressTwin(data)
+}
+
+/** The same without the addon. */
+export function s2CompressTwin(data: Uint8Array): Buffer {
   if (data.length === 0) return Buffer.alloc(0)
   const blocks = Math.ceil(data.length / blockBytes)
   const out = Buffer.allocUnsafe(s2Identifier.length + blocks * 8 + data.length + maxBlockBytes(Math.min(blockBytes, data.length)))
@@ -43,6 +50,17 @@ interface Chunk {
 
 /** Plain bytes of an S2 or framed Snappy stream. Lengths are summed up before anything is allocated. DecompressionError. */
 export async function s2Expand(data: Uint8Array, maxBytes: number): Promise<Buffer> {
+  const native = nativeAddon()
+  if (!native) return s2ExpandTwin(data, maxBytes)
+  try {
+    return await native.s2Expand(data, maxBytes)
+  } catch (error) {
+    throw systemCode(error) === 'TOO_LONG' ? tooLong('s2', maxBytes) : damaged('s2', messageOf(error), error)
+  }
+}
+
+/** The same without the addon. */
+export function s2ExpandTwin(data: Uint8Array, maxBytes: number): Buffer {
   const chunks = scan(data)
   const total = chunks.reduce((sum, c) => sum + c.plainBytes, 0)
   if (total > maxBytes) throw tooLong('s2', maxBytes)
