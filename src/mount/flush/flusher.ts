@@ -52,6 +52,7 @@ const keptErrors = 100
 const highMark = 0.7
 const flushMark = 0.8
 const lookEveryMs = 500
+const roomLookMs = 1_000
 
 /** Flushes one overlay when its time has come, one job at a time, and tries again what failed. Writers are never held up.
  *  Source: spec 08, 4.7 and 4.8. */
@@ -65,6 +66,8 @@ export class Flusher {
   #failures = 0
   #jobs = 0
   #stopped = false
+  /** A writer waits for room. */
+  #isAwaited = false
   #lookedMs = Number.NEGATIVE_INFINITY
 
   constructor(
@@ -74,6 +77,7 @@ export class Flusher {
   ) {
     this.ahead = new PreUploader(repository, staging, options)
     staging.onChange = () => this.#changed()
+    staging.onFull = () => this.#room()
     this.#schedule()
     void this.#checkLower()
   }
@@ -116,6 +120,7 @@ export class Flusher {
     this.#stopped = true
     clearTimeout(this.#timer)
     this.staging.onChange = undefined
+    this.staging.onFull = undefined
     await this.ahead.stop()
     await (this.#next ?? this.#job?.done)
   }
@@ -154,13 +159,34 @@ export class Flusher {
     )
   }
 
+  /** Writers are waited for, unless they wait for the flush. */
   async #quiet(): Promise<void> {
     const untilMs = performance.now() + this.options.quiesceMs
-    while (this.staging.usage().openWriters > 0 && performance.now() < untilMs) await new Promise((resolve) => setTimeout(resolve, 50))
+    const isBusy = (): boolean => {
+      const { openWriters, spoolUsedBytes, spoolLimitBytes } = this.staging.usage()
+      return openWriters > 0 && !this.#isAwaited && spoolUsedBytes <= flushMark * spoolLimitBytes
+    }
+    while (isBusy() && performance.now() < untilMs) await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+
+  /** The spool is full: only a flush makes room. None is to be hoped for while flushes fail, or when nothing is left to be flushed. */
+  #room(): Promise<void> | undefined {
+    if (this.#stopped || this.#failures > 0) return undefined
+    if (!this.#job && this.staging.usage().firstChangeMs === undefined) return undefined
+    this.#isAwaited = true
+    const done = this.#job?.done ?? this.flush()
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, roomLookMs)
+      void done.then(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
   }
 
   #finish(finished: FinishedJob): FinishedJob {
     this.#job = undefined
+    this.#isAwaited = false
     if (!this.#stopped) this.ahead.go()
     this.last = finished
     if (finished.error === undefined) this.#failures = 0

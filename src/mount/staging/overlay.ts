@@ -1,5 +1,5 @@
 import { fileKind } from '#fuse/abi.ts'
-import { errno } from '#fuse/errno.ts'
+import { errno, FuseError } from '#fuse/errno.ts'
 import type { AttributesChange, ByteName, Reply } from '#fuse/operations.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import type { MutableAttributes } from '../table.ts'
@@ -18,6 +18,9 @@ import type { StagingTree } from './tree.ts'
 const syncEveryMs = 5_000
 /** Bytes of segments after which those nobody uses are looked for. */
 const segmentScanBytes = 128 * 1024 * 1024
+/** How long an operation waits for room in the spool while a flush makes it: a caller that waits longer keeps the machine from being suspended
+ *  (spec 08, 2). */
+const roomWaitMs = 15_000
 
 export interface OverlayParts {
   readonly tree: StagingTree
@@ -35,6 +38,7 @@ export class Overlay implements Staging {
   readonly root: number
   lower: Staging['lower']
   onChange: (() => void) | undefined
+  onFull: (() => Promise<void> | undefined) | undefined
   private readonly names: StagingNames
   private readonly contents: StagingContents
   private readonly points: FlushPoints
@@ -88,6 +92,24 @@ export class Overlay implements Staging {
     }
     this.onChange?.()
     return reply
+  }
+
+  /** Does what needs room in the spool; when it is full and a flush is under way, once there is some. */
+  private withRoom<T>(go: () => Reply<T>, untilMs = Number.NaN): Reply<T> {
+    const retry = (error: unknown): Reply<T> => {
+      const nowMs = performance.now()
+      const deadlineMs = Number.isNaN(untilMs) ? nowMs + roomWaitMs : untilMs
+      const isFull = error instanceof FuseError && error.errno === errno.ENOSPC
+      const room = isFull && nowMs < deadlineMs ? this.onFull?.() : undefined
+      if (room === undefined) throw error
+      return room.then(() => this.withRoom(go, deadlineMs))
+    }
+    try {
+      const reply = go()
+      return reply instanceof Promise ? reply.catch(retry) : reply
+    } catch (error) {
+      return retry(error)
+    }
   }
 
   private after<T>(waiting: Reply<void>, go: () => T): Reply<T> {
@@ -163,19 +185,20 @@ export class Overlay implements Staging {
   make(parent: number, name: ByteName, mode: number, owner: Owner): Reply<number> {
     const kind = mode & fileKind.mask
     if (kind === 0o020000 || kind === 0o060000) fail(errno.EPERM)
-    return this.changed(this.names.make(parent, name, mode, owner))
+    return this.changed(this.withRoom(() => this.names.make(parent, name, mode, owner)))
   }
 
   makeUnnamed(parent: number, mode: number, owner: Owner): Reply<number> {
-    return this.changed(this.names.make(parent, undefined, mode, owner))
+    return this.changed(this.withRoom(() => this.names.make(parent, undefined, mode, owner)))
   }
 
   makeLink(parent: number, name: ByteName, target: Uint8Array, owner: Owner): Reply<number> {
-    return this.changed(this.names.make(parent, name, fileKind.symlink | 0o777, owner, Buffer.from(target)))
+    const text = Buffer.from(target)
+    return this.changed(this.withRoom(() => this.names.make(parent, name, fileKind.symlink | 0o777, owner, text)))
   }
 
   link(node: number, parent: number, name: ByteName): Reply<void> {
-    return this.changed(this.names.link(node, parent, name))
+    return this.changed(this.withRoom(() => this.names.link(node, parent, name)))
   }
 
   unlink(parent: number, name: ByteName): Reply<void> {
@@ -221,9 +244,11 @@ export class Overlay implements Staging {
   write(id: number, offset: number, data: Uint8Array, dropSetIds: boolean): Reply<void> {
     const node = this.parts.tree.get(id)
     if (data.length === 0) return
-    this.contents.write(node, offset, data, modifiedAt(dropSetIds ? withoutSetIds(node.facts) : node.facts, this.now()))
-    this.changed(undefined)
-    return this.slowedDown()
+    return this.withRoom(() => {
+      this.contents.write(node, offset, data, modifiedAt(dropSetIds ? withoutSetIds(node.facts) : node.facts, this.now()))
+      this.changed(undefined)
+      return this.slowedDown()
+    })
   }
 
   /** Held back when the spool is nearly full, so that a flush keeps pace (spec 08, 4.9). */
@@ -233,8 +258,7 @@ export class Overlay implements Staging {
   }
 
   allocate(id: number, offset: number, length: number, mode: number): Reply<void> {
-    this.contents.allocate(this.parts.tree.get(id), offset, length, mode)
-    return this.changed(undefined)
+    return this.changed(this.withRoom(() => this.contents.allocate(this.parts.tree.get(id), offset, length, mode)))
   }
 
   seek(id: number, offset: number, whence: number): Reply<number> {

@@ -88,6 +88,8 @@ export interface Staging {
   usage(): StagingUsage
   /** Told after each change, for the idle timer of the flush. */
   onChange: (() => void) | undefined
+  /** Asked when the spool is full: a promise that resolves when there may be room, or undefined when nothing makes any. */
+  onFull: (() => Promise<void> | undefined) | undefined
   /** One moment of the tree, kept while writers go on (spec 08, 4.8 step 1). At most one at a time. */
   freeze(): FlushPoint
   /** Ends the journal cleanly. The spool stays unless nothing is changed. */

@@ -10,6 +10,7 @@ import { PreUploaded } from '#mount/flush/pre-uploaded.ts'
 import type { Staging } from '#mount/staging/staging.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import type { DirectRepository } from '#repo/repository/repository.ts'
+import type { Snapshot } from '#snapshot/model/snapshot.ts'
 import { emptyPolicy } from '#snapshot/policy/defaults.ts'
 import { effectivePolicy, setPolicy } from '#snapshot/policy/store.ts'
 import { contentOf, memoryRepository, rootOf, treeOf } from '../../snapshot/memory-repository.ts'
@@ -92,6 +93,49 @@ it('a spool above 70 % has its contents uploaded, and is flushed only above 80 %
   expect(done).toEqual([])
   await flusher.stop()
 })
+
+describe('a full spool', () => {
+  const timers = { flushAfterMs: 6e5, flushEveryMs: 6e5, quiesceMs: 6e5 }
+  const piece = randomBytes(700_000)
+  let small: Staging
+  beforeEach(async () => {
+    small = await openOverlay(repository, join(folder, 'small'), path, undefined, { spoolLimitBytes: 1_000_000 })
+  })
+  afterEach(() => small.close())
+
+  it('lets a write wait for the flush that makes room, also one of a file that is larger than the spool', async () => {
+    const flusher = new Flusher(repository, small, { ...flushOptions(path, small), ...timers })
+    const node = await small.make(small.root, 'large', 0o100644, { uid: 1, gid: 2 })
+    small.opened(node, true)
+    for (let i = 0; i < 4; i++) await small.write(node, i * piece.length, piece, false)
+    small.closed(node, true)
+    const { result } = await flusher.flush()
+    const tree = await treeOf(repository, rootOf(result?.snapshot as Snapshot))
+    expect((await contentOf(repository, tree.get('large'))).equals(Buffer.concat([piece, piece, piece, piece]))).toBe(true)
+    await flusher.stop()
+  })
+
+  it('is ENOSPC at once when flushes fail, and when nobody flushes', async () => {
+    await put(small, 'a', piece)
+    await expect(put(small, 'b', piece)).rejects.toThrow(/spool is full/)
+    const failing = { ...flushOptions(path, small), ...timers, lowerId: 'gone' }
+    const flusher = new Flusher(withoutFlush(repository), small, failing)
+    expect((await flusher.flush()).error).toBeDefined()
+    await expect(put(small, 'b', piece)).rejects.toThrow(/spool is full/)
+    expect((await small.read(await nodeAt(small, 'a'), 0, 4)).length).toBe(4)
+    await flusher.stop()
+  })
+})
+
+/** The storage takes nothing any more. */
+const withoutFlush = (real: DirectRepository): DirectRepository =>
+  new Proxy(real, {
+    get: (target, key) => {
+      if (key === 'flush') return () => Promise.reject(new Error('storage full'))
+      const value = Reflect.get(target, key, target) as unknown
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
 
 describe('after 12 hours', () => {
   const node = { contentKey: {}, sizeBytes: 1 } as unknown as FrozenFile

@@ -5,7 +5,7 @@ import { lowerTree } from '#mount/backup/lower-tree.ts'
 import { type FlushOptions, type FlushProgress, flushToSnapshot } from '#mount/flush/snapshot.ts'
 import { overlayNode } from '#mount/node-ranges.ts'
 import { openStaging } from '#mount/staging/open.ts'
-import type { Staging } from '#mount/staging/staging.ts'
+import type { Staging, StagingOptions } from '#mount/staging/staging.ts'
 import { emptyAttributes } from '#mount/table.ts'
 import type { Repository } from '#repo/repository/repository.ts'
 import type { Snapshot } from '#snapshot/model/snapshot.ts'
@@ -15,7 +15,13 @@ export const repositoryId = 'test'
 const latin1 = (name: string): string => Buffer.from(name).toString('latin1')
 
 /** The overlay of a source as a mount opens it, without the mount. */
-export function openOverlay(repository: Repository, directory: string, path: string, lower?: Snapshot): Promise<Staging> {
+export function openOverlay(
+  repository: Repository,
+  directory: string,
+  path: string,
+  lower?: Snapshot,
+  over: Partial<StagingOptions> = {},
+): Promise<Staging> {
   const root = lower?.rootEntry
   return openStaging(
     {
@@ -31,6 +37,7 @@ export function openOverlay(repository: Repository, directory: string, path: str
       firstNode: overlayNode(0),
       nowNs: () => repository.clock.nowNs(),
       warn: () => undefined,
+      ...over,
     },
     lowerTree(repository, { maxCachedBytes: 1 << 20, timeoutMs: 10_000 }),
   )
