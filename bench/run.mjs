@@ -4,13 +4,14 @@
 //   npm run bench -- scaling            how cost and memory grow with files and bytes
 //   npm run bench -- upkeep             maintenance, verification and mirroring of a large repository
 //   npm run bench -- profile            where the time of one command goes
+//   npm run bench -- backup             writing into backup/ of a mount, and its flushes
 //   npm run bench -- NAME --help        the options of a measurement
 import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const folder = dirname(fileURLToPath(import.meta.url))
-const parts = new Set(['run', 'data', 'measure', 'peers', 'report', 'svg', 'options'])
+const parts = new Set(['run', 'data', 'measure', 'peers', 'report', 'svg', 'options', 'tree'])
 const names = readdirSync(folder)
   .filter((name) => name.endsWith('.mjs'))
   .map((name) => name.slice(0, -'.mjs'.length))

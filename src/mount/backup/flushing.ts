@@ -50,7 +50,7 @@ export class Flushing {
   /** Called once when the overlays are open. `refresh` makes the mount show what is new in the repository. */
   controlOf(overlays: readonly OpenedOverlay[], refresh: () => Promise<void>): Control {
     this.#refresh = refresh
-    for (const { name, source, staging, directory, knownId } of overlays) {
+    for (const { name, source, staging, directory, knownId, found } of overlays) {
       const text = formatSource(source)
       const flusher = new Flusher(this.repository, staging, {
         ...this.options,
@@ -61,6 +61,7 @@ export class Flushing {
         onError: (error) => noteError(directory, error),
         onDone: (job) => this.#onDone(text, job),
       })
+      flusher.errors.push(...found)
       this.#flushers.set(name, flusher)
     }
     return new FlushControl(this.#flushers)

@@ -8,6 +8,8 @@ import type { Snapshot } from '#snapshot/model/snapshot.ts'
 import { listSnapshots } from '#snapshot/model/snapshots.ts'
 import type { SourceInfo } from '#snapshot/model/source.ts'
 import { formatSource, parseSource, sameSource } from '#snapshot/model/source-text.ts'
+import { noteError } from '../flush/error-log.ts'
+import type { FlushError } from '../flush/flusher.ts'
 import { flushKept } from '../flush/kept.ts'
 import { maxOverlays, overlayNode } from '../node-ranges.ts'
 import { discardStaging, inspectStaging } from '../staging/inspect.ts'
@@ -49,6 +51,8 @@ export interface OpenedOverlay {
   readonly staging: Staging
   /** The newest snapshot that was known when it was opened: no surprise to a flush. */
   readonly knownId: string | undefined
+  /** What was found wrong with it when it was opened. */
+  readonly found: readonly FlushError[]
 }
 
 const defaultPath = '/backup'
@@ -107,6 +111,13 @@ async function openOverlay(
   if (options.from === undefined) await rebaseFound(repository, directory, all, newest, options)
   else makeWay(directory, text)
   if (encrypt) replaceUnencrypted(directory)
+  const found: FlushError[] = []
+  const tell = (message: string): void => {
+    const error = { timeMs: repository.clock.nowMs(), code: 'RECOVERY', message }
+    found.push(error)
+    noteError(directory, error)
+    warn(message)
+  }
   const staging = await openStaging(
     {
       directory,
@@ -124,11 +135,11 @@ async function openOverlay(
       secret: spoolSecret(repository),
       firstNode: overlayNode(index),
       nowNs: () => repository.clock.nowNs(),
-      warn,
+      warn: tell,
     },
     lower,
   )
-  return { name: nameOf(source), source, directory, staging, knownId: newest?.id }
+  return { name: nameOf(source), source, directory, staging, knownId: newest?.id, found }
 }
 
 /** The snapshot that the person chose; undefined for none. */
