@@ -21,6 +21,7 @@ import type { Control } from './control.ts'
 import { ControlLevels, type ControlViews } from './control-levels.ts'
 import { mountPointPath, removeDeadMount } from './dead-mount.ts'
 import { FileReader } from './file-reader.ts'
+import { holdersOf, holdersText } from './holders.ts'
 import type { LinkPolicy } from './links.ts'
 import { LiveLevels } from './live-levels.ts'
 import { groupRow, type LiveTable } from './live-table.ts'
@@ -215,7 +216,8 @@ function unmountOnAbort(mount: FuseMount, signal: AbortSignal | undefined, mount
       await mount.unmount()
     } catch (error) {
       if (!(error instanceof MountBusyError)) return warn(messageOf(error))
-      warn(`${mountPoint}: files are in use; detached now, the mount ends when they are closed.`)
+      const held = holdersText(holdersOf(mountPoint))
+      warn(`${mountPoint}: files are in use; detached now, the mount ends when they are closed.${held}`)
       await mount.unmount({ lazy: true }).catch((e: unknown) => warn(messageOf(e)))
     }
   }

@@ -21,7 +21,9 @@ export const unmount = defineCommand({
             status: flushFailed,
           })
       } catch (error) {
-        throw error instanceof MountBusyError ? new CommandError(error.message, { status: isBusy }) : error
+        if (!(error instanceof MountBusyError)) throw error
+        const { holdersOf, holdersText } = await import('#mount/holders.ts')
+        throw new CommandError(`${error.message}${holdersText(holdersOf(await mountPointPath(path)))}`, { status: isBusy })
       }
     }
   },
