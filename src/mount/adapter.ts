@@ -27,8 +27,18 @@ export interface AdapterOptions {
   /** Called on each visit of a level that changes; a promise is waited for. */
   readonly onLiveVisit: () => Promise<void> | undefined
   readonly links?: LinkPolicy
+  /** Whose everything in the snapshots shows as, and which permissions nobody has. */
+  readonly shownAs?: ShownAs | undefined
   /** Told of what was answered as EIO. */
   readonly report: (what: string, error: unknown) => void
+}
+
+/** Overrides of what is stored; absent = as it is stored. */
+export interface ShownAs {
+  readonly uid?: number | undefined
+  readonly gid?: number | undefined
+  /** Permission bits that are taken away. */
+  readonly umask?: number | undefined
 }
 
 /** Longest target of a symbolic link (PATH_MAX). */
@@ -93,8 +103,18 @@ export class SnapshotOperations implements FuseOperations {
     const entry = this.entry
     entry.node = nodeId(table.serial, row)
     entry.entrySeconds = entry.attributesSeconds = table.cacheSeconds(row)
-    table.attributes(row, this.attributes)
+    this.attributesOf(table, row)
     return entry
+  }
+
+  private attributesOf(table: Table, row: number): void {
+    const { attributes } = this
+    table.attributes(row, attributes)
+    const { shownAs } = this.options
+    if (shownAs === undefined) return
+    attributes.uid = shownAs.uid ?? attributes.uid
+    attributes.gid = shownAs.gid ?? attributes.gid
+    attributes.mode &= ~((shownAs.umask ?? 0) & 0o777)
   }
 
   getattr(_caller: Caller, node: number): AttributesReply {

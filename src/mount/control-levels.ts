@@ -1,3 +1,4 @@
+import { fileKind } from '#fuse/abi.ts'
 import type { ByteName } from '#fuse/operations.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import type { Snapshot } from '#snapshot/model/snapshot.ts'
@@ -6,6 +7,7 @@ import { formatSource } from '#snapshot/model/source-text.ts'
 import { groupRow, type LiveRow, type LiveTable } from './live-table.ts'
 import { byteName, safeName, uniqueNames } from './names.ts'
 import { newest, rootRow } from './snapshot-rows.ts'
+import { foreverSeconds } from './table.ts'
 import { type Versions, versionsId } from './versions.ts'
 import { usualViews, type ViewFolder, viewTree } from './views.ts'
 
@@ -25,9 +27,13 @@ export interface ControlViews {
   /** Templates besides the usual ones. */
   readonly templates: readonly string[]
   readonly versions: Versions
+  /** Empty files in the root that tell indexers to stay out. */
+  readonly hasMarkers?: boolean
 }
 
 const versionsName = 'versions'
+/** Tracker and Android's media scanner, which others have taken over. */
+const markerNames = ['.trackerignore', '.nomedia'] as const
 
 /** Other ways to the snapshots, in `.kura/`: by ID, tag and time, by templates of the person, and all versions of each file
  *  (spec 08, 1.3). */
@@ -36,6 +42,11 @@ export class ControlLevels {
     private readonly owner: Owner,
     private readonly views: ControlViews,
   ) {}
+
+  /** Rows of the root besides the snapshots. */
+  markers(): LiveRow[] {
+    return this.views.hasMarkers === true ? markerNames.map((name) => emptyFileRow(name, this.owner)) : []
+  }
 
   update(control: LiveTable, snapshots: readonly Snapshot[], grouping: Grouping): void {
     const tree = viewTree([...usualViews, ...this.views.templates], snapshots)
@@ -85,6 +96,19 @@ export class ControlLevels {
     return groupRow(versionsName, versions, newest(snapshots), this.owner)
   }
 }
+
+const emptyFileRow = (name: ByteName, { uid, gid }: Owner): LiveRow => ({
+  name,
+  key: 'empty',
+  target: { kind: 'file', objectId: '', sizeBytes: 0 },
+  mode: fileKind.regular | 0o444,
+  uid,
+  gid,
+  sizeBytes: 0,
+  modifiedSeconds: 0,
+  modifiedNs: 0,
+  cacheSeconds: foreverSeconds,
+})
 
 function sourceRow(name: ByteName, { source, snapshots }: SourceGroup, revision: string): LiveRow {
   const entry = snapshots.at(-1)?.rootEntry as DirectoryEntry

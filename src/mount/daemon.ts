@@ -13,7 +13,7 @@ import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import { resolveTree } from '#snapshot/model/object-path.ts'
 import { parseSource } from '#snapshot/model/source-text.ts'
 import { readStoredDirectory } from '#snapshot/tree/repository-tree.ts'
-import { SnapshotOperations } from './adapter.ts'
+import { type ShownAs, SnapshotOperations } from './adapter.ts'
 import { type BackupOptions, defaultSpoolDirectory, type OpenedOverlay, openOverlays } from './backup/open-overlay.ts'
 import { BackupOperations } from './backup/operations.ts'
 import { BareFolder } from './bare-folder.ts'
@@ -51,6 +51,9 @@ export interface SnapshotMountOptions {
   readonly timeoutMs?: number
   /** Default: as they are stored. */
   readonly links?: LinkPolicy
+  readonly shownAs?: ShownAs | undefined
+  /** Files in the root that tell indexers of desktops to stay out. */
+  readonly noIndexing?: boolean
   readonly vfsFlags?: readonly VfsFlag[]
   /** Of `backup/`; see FuseMountOptions. */
   readonly writebackCache?: boolean
@@ -240,7 +243,7 @@ type Invalidate = (stale: readonly { readonly node: number; readonly name: strin
 
 async function buildTree(
   { repository, target }: SnapshotMountRequest,
-  options: typeof defaults & Pick<SnapshotMountOptions, 'links' | 'views'>,
+  options: typeof defaults & Pick<SnapshotMountOptions, 'links' | 'views' | 'shownAs' | 'noIndexing'>,
   warn: (line: string) => void,
   invalidate: Invalidate,
 ): Promise<{ readonly tree: SnapshotOperations; readonly renew: () => Promise<void> }> {
@@ -254,11 +257,19 @@ async function buildTree(
   // Replies are written in the turn of the event loop that gets their bytes.
   const segments = new SegmentCache(options.maxCachedBytes, options.maxCachedBytes / 2, { reusesMemory: true })
   const reader = new FileReader(repository.objects, segments, options.timeoutMs)
-  const views = { templates: (options.views ?? []).map(checkView), versions }
+  const views = { templates: (options.views ?? []).map(checkView), versions, hasMarkers: options.noIndexing === true }
   const live = await plantRoot(repository, target, tables, views, options.refreshMs, warn, invalidate)
   const onLiveVisit = (): Promise<void> | undefined => live?.visit()
   const renew = async (): Promise<void> => live?.renew()
-  return { tree: new SnapshotOperations(tables, reader, { onLiveVisit, links: options.links ?? 'as-is', report: reporter(warn) }), renew }
+  return {
+    tree: new SnapshotOperations(tables, reader, {
+      onLiveVisit,
+      links: options.links ?? 'as-is',
+      shownAs: options.shownAs,
+      report: reporter(warn),
+    }),
+    renew,
+  }
 }
 
 /** Puts the root where the target says; returns the levels that change, where there are any. */

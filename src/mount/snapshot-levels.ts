@@ -63,7 +63,7 @@ export class SnapshotLevels {
     const names = uniqueNames(clients, safeName).map(byteName)
     const rows = clients.map((client, i) => this.clientRow(names[i] as string, byClient.get(client) as SourceGroup[], stale))
     const { control } = this
-    this.apply(this.root, control ? [...rows, this.controlRow(control, shown, stale)] : rows, stale)
+    this.apply(this.root, control ? [...rows, ...control.markers(), this.controlRow(control, shown, stale)] : rows, stale)
     return stale
   }
 

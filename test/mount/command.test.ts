@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
@@ -73,7 +73,8 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`kura mount, writable${whyNoLiveM
     await home.ok('snapshot', 'create', '--tags', 'kind:first', '--start-time', '2020-01-01 00:00:00 UTC', home.path('versioned'))
     writeFileSync(home.path('versioned/d/f.txt'), 'second')
     await home.ok('snapshot', 'create', home.path('versioned'))
-    const served = await mount('--read-only', '--symlinks', 'inside', '-o', 'nosymfollow', '--view', 'hosts/%h/%T')
+    const shown = ['--uid', '1234', '--umask', '077', '--unindexed', '--symlinks', 'inside', '-o', 'nosymfollow']
+    const served = await mount('--read-only', ...shown, '--view', 'hosts/%h/%T')
     const [source] = readdirSync(join(served.mountPoint, '.kura/versions/user@host')).filter((n) => n.endsWith('versioned'))
     const versions = join(served.mountPoint, '.kura/versions/user@host', source as string, 'd/f.txt')
     const names = readdirSync(versions)
@@ -84,6 +85,9 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`kura mount, writable${whyNoLiveM
     expect(readFileSync(join(first, 'd/f.txt'), 'utf8')).toBe('one')
     expect(readdirSync(join(served.mountPoint, '.kura/hosts/host'))).toContain('20200101-000000')
     expect(readlinkSync(join(first, 'link'))).toBe('d/f.txt')
+    expect(lstatSync(join(first, 'd/f.txt'))).toMatchObject({ uid: 1234, mode: 0o100600 })
+    expect(readdirSync(served.mountPoint)).toEqual(expect.arrayContaining(['.nomedia', '.trackerignore']))
+    expect(readFileSync(join(served.mountPoint, '.nomedia'), 'utf8')).toBe('')
     expect(() => readFileSync(join(first, 'link'))).toThrow(/ELOOP/)
   })
 

@@ -8,7 +8,7 @@ import { tellServiceReady } from '#cli/service.ts'
 import { programVersion } from '#cli/version.ts'
 import type { DoorOutcome } from '#mount/backup/doorway.ts'
 import type { Flushing } from '#mount/backup/flushing.ts'
-import type { SnapshotMount, WritablePart } from '#mount/daemon.ts'
+import type { SnapshotMount, SnapshotMountOptions, WritablePart } from '#mount/daemon.ts'
 import { isDirect, type Repository } from '#repo/repository/repository.ts'
 
 const flags = [
@@ -22,6 +22,11 @@ const flags = [
   { name: 'max-cached-dirs', type: 'int', default: '2000' },
   { name: 'option', short: 'o', type: 'string', repeated: true, placeholder: 'LIST', describe: 'Options as of mount(8)' },
   { name: 'symlinks', type: 'enum', values: ['as-is', 'inside'], default: 'as-is', describe: 'What links of snapshots show' },
+  { name: 'uid', type: 'int', placeholder: 'NUMBER', describe: 'User whose everything in the snapshots shows as' },
+  { name: 'gid', type: 'int', placeholder: 'NUMBER', describe: 'Group whose everything in the snapshots shows as' },
+  { name: 'owner-root', type: 'bool', describe: 'The same as --uid 0 --gid 0' },
+  { name: 'umask', type: 'string', placeholder: 'OCTAL', describe: 'Permissions that nothing in the snapshots shows' },
+  { name: 'unindexed', type: 'bool', describe: 'Add files that tell indexers of desktops to stay out' },
   { name: 'view', type: 'string', repeated: true, placeholder: 'TEMPLATE', describe: 'Another folder in .kura/, as by-host/%h/%p/%T' },
   { name: 'read-only', type: 'bool', describe: 'Snapshots only, without backup/' },
   { name: 'backup-source', type: 'string', repeated: true, placeholder: 'USER@HOST:PATH', describe: 'Source that backup/ writes to' },
@@ -77,6 +82,8 @@ export const mount = defineCommand({
         ...(values['fuse-allow-other'] || allowOther ? { allowOther: true } : {}),
         vfsFlags,
         views: values.view,
+        shownAs: shownAs(values),
+        noIndexing: values['unindexed'],
         writebackCache: values['writeback-cache'],
         links: values.symlinks === 'inside' ? 'inside' : 'as-is',
         allowNonEmpty: values['fuse-allow-non-empty-mount'],
@@ -141,6 +148,14 @@ async function writingOf(c: CommandContext, repository: Repository, values: Valu
     beforeClose: async () => resolveLast(await flushing.end()),
   }
   return { part, flushing, last }
+}
+
+function shownAs({ uid, gid, umask = '0', 'owner-root': isRoot }: Values): NonNullable<SnapshotMountOptions['shownAs']> | undefined {
+  if (!/^[0-7]{1,4}$/.test(umask)) throw new UsageError(`invalid umask ${umask}; it is an octal number as 077`)
+  const [user, group] = isRoot ? [uid ?? 0, gid ?? 0] : [uid, gid]
+  if ((user ?? 0) < 0 || (group ?? 0) < 0) throw new UsageError('user and group are numbers from 0 up')
+  const mask = Number.parseInt(umask, 8)
+  return user === undefined && group === undefined && mask === 0 ? undefined : { uid: user, gid: group, umask: mask }
 }
 
 function beginningOf(values: Values): WritablePart['from'] {
