@@ -8,7 +8,7 @@ import { groupRow, type LiveRow, type LiveTable } from './live-table.ts'
 import { byteName, safeName, uniqueNames } from './names.ts'
 import { newest, rootRow } from './snapshot-rows.ts'
 import { foreverSeconds } from './table.ts'
-import { type Versions, versionsId } from './versions.ts'
+import { type Versions, versionsId, versionsRevision } from './versions.ts'
 import { usualViews, type ViewFolder, viewTree } from './views.ts'
 
 interface Owner {
@@ -77,8 +77,6 @@ export class ControlLevels {
       clients.set(client, [...(clients.get(client) ?? []), group])
     }
     const names = uniqueNames([...clients.keys()], safeName)
-    // Another list of snapshots may mean other versions of anything: then the folders are new ones.
-    const revision = snapshots.map((s) => s.id).join()
     const rows = [...clients.values()].map((groups, i) => {
       const name = byteName(names[i] as string)
       const table = grouping.group(versions, name)
@@ -88,7 +86,7 @@ export class ControlLevels {
       )
       grouping.apply(
         table,
-        groups.map((g, n) => sourceRow(byteName(sources[n] as string), g, revision)),
+        groups.map((g, n) => sourceRow(byteName(sources[n] as string), g, versionsRevision(g.source, groups))),
       )
       return groupRow(name, table, newest(groups.flatMap((g) => g.snapshots)), this.owner)
     })
@@ -110,6 +108,7 @@ const emptyFileRow = (name: ByteName, { uid, gid }: Owner): LiveRow => ({
   cacheSeconds: foreverSeconds,
 })
 
+/** With other snapshots it is another folder: what is in a folder of versions never changes. */
 function sourceRow(name: ByteName, { source, snapshots }: SourceGroup, revision: string): LiveRow {
   const entry = snapshots.at(-1)?.rootEntry as DirectoryEntry
   const objectId = versionsId({ source, names: [], isFile: false })

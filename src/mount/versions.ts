@@ -1,9 +1,10 @@
+import { createHash } from 'node:crypto'
 import { posix } from 'node:path'
 import { mapLimited } from '#base/limit.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import type { Snapshot } from '#snapshot/model/snapshot.ts'
-import { sortByTime } from '#snapshot/model/snapshots.ts'
+import { type SourceGroup, sortByTime } from '#snapshot/model/snapshots.ts'
 import type { SourceInfo } from '#snapshot/model/source.ts'
 import { type Version, VersionCollector } from '#snapshot/search/version.ts'
 import { snapshotName, uniqueNames } from './names.ts'
@@ -117,6 +118,13 @@ export class Versions {
     }
     return entry
   }
+}
+
+/** Changes when anything below a source's folder of versions may: told by the snapshots that count for it. */
+export function versionsRevision(source: SourceInfo, groups: readonly SourceGroup[]): string {
+  const hash = createHash('sha256')
+  for (const group of groups) if (namesBelow(group.source, source) !== undefined) for (const { id } of group.snapshots) hash.update(id)
+  return hash.digest('base64')
 }
 
 /** Names from the folder of one source down to that of another of the same user and host; undefined when it is not in it. */

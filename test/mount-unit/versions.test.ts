@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Versions, versionsId } from '#mount/versions.ts'
+import { Versions, versionsId, versionsRevision } from '#mount/versions.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import type { Snapshot } from '#snapshot/model/snapshot.ts'
@@ -66,4 +66,14 @@ test('folders below are merged too, and equal ones are read once', async () => {
   expect(await list(made, below)).toEqual(['x d', 'y d'])
   expect(await list(made, await child(made, below, 'x'))).toEqual(['19700101-000001 f 11'])
   expect(reads.filter((id) => id === 'k3').length).toBeLessThanOrEqual(1)
+})
+
+test('a folder of versions is another one when a snapshot of its source or of a folder above comes, and only then', () => {
+  const group = (path: string, ...ids: string[]) => ({ source: { ...source, path }, snapshots: ids.map((id) => ({ id }) as Snapshot) })
+  const all = [group('/home', 'a'), group('/home/src', 'b'), group('/home/src2', 'c'), group('/home/src/below', 'd')]
+  const before = versionsRevision(source, all)
+  expect(versionsRevision(source, [...all, group('/other', 'e')])).toBe(before)
+  expect(versionsRevision(source, all.slice(0, 2))).toBe(before)
+  expect(versionsRevision(source, [group('/home', 'a', 'f'), ...all.slice(1)])).not.toBe(before)
+  expect(versionsRevision(source, [...all, group('/', 'g')])).not.toBe(before)
 })
