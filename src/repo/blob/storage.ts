@@ -46,8 +46,9 @@ export interface BlobStorage extends BlobReader {
 /** Abilities that only some storages have; absent = this storage cannot. */
 export interface BlobExtras {
   readonly capacity?: () => Promise<{ readonly totalBytes: bigint; readonly freeBytes: bigint }>
-  /** Runs `use` with a descriptor of the blob's own file, open for reading meanwhile. Throws as get does. */
-  readonly withFile?: <T>(id: BlobId, use: (fd: number) => Promise<T>) => Promise<T>
+  /** Runs `use` with a descriptor of the blob's own file, open for reading meanwhile. `sizeBytes`: how much it is going to read, for those who
+   *  count or limit that. Throws as get does. */
+  readonly withFile?: <T>(id: BlobId, use: (fd: number) => Promise<T>, sizeBytes: number) => Promise<T>
   readonly extendRetention?: (id: BlobId, mode: string, periodNs: bigint) => Promise<void>
 }
 

@@ -319,7 +319,9 @@ export class DirectContentStore implements ContentStore {
     const { openFile } = cipher
     if (openFile && source.withFile && info.packedLength >= fileOpenBytes) {
       // Whatever goes wrong here, the ordinary way finds out what it is.
-      const plain = await source.withFile(info.packBlob, (fd) => openContentFile(openFile, info, fd, memory)).catch(() => undefined)
+      const plain = await source
+        .withFile(info.packBlob, (fd) => openContentFile(openFile, info, fd, memory), info.packedLength)
+        .catch(() => undefined)
       if (plain) return plain
     }
     try {

@@ -9,7 +9,7 @@ import { LatencyHistogram, metered, StorageMetrics } from '#repo/blob/wrap/metri
 import { readOnly } from '#repo/blob/wrap/read-only.ts'
 import { retained } from '#repo/blob/wrap/retention.ts'
 import { retrying } from '#repo/blob/wrap/retry.ts'
-import { Throttle, throttled } from '#repo/blob/wrap/throttle.ts'
+import { noLimits, Throttle, throttled } from '#repo/blob/wrap/throttle.ts'
 import { conformance, listed } from '../../support/blob-conformance.ts'
 
 /** Changes go to the storage inside, so that the suite can fill it; all else goes through the read-only wrapper. */
@@ -164,6 +164,27 @@ const wholeStack = (inner: BlobStorage): BlobStorage => {
 conformance('the whole stack of wrappers', async () => wholeStack(memoryStorage()))
 conformance('metered', async () => metered(new StorageMetrics())(memoryStorage()))
 
+/** A storage whose blobs are files of their own: descriptor 7, all of them. */
+function withOwnFiles(): BlobStorage {
+  class Files extends ForwardingStorage {
+    override get extras(): BlobStorage['extras'] {
+      return { withFile: (_id, use) => use(7) }
+    }
+  }
+  return new Files(memoryStorage())
+}
+
+test('what is read from the own file of a blob keeps to the limits, also to those set later', async () => {
+  const waits: number[] = []
+  const throttle = new Throttle(noLimits, { nowMs: () => 0, sleep: async (ms) => waits.push(ms) })
+  const { withFile } = throttled(throttle)(withOwnFiles()).extras
+  await withFile?.('p1', async (fd) => fd, 1_000_000)
+  expect(waits).toEqual([])
+  throttle.update({ ...noLimits, maxDownloadSpeedBytesPerSecond: 1000 })
+  await withFile?.('p1', async (fd) => fd, 7000)
+  expect(waits).toEqual([1000])
+})
+
 describe('metrics', () => {
   test('count bytes, items, calls and errors by the names of the reference', async () => {
     const metrics = new StorageMetrics()
@@ -181,6 +202,15 @@ describe('metrics', () => {
     expect(metrics.latencies.get('GetBlob-partial')?.total).toBe(2)
     expect(metrics.latencies.get('PutBlob')?.total).toBe(2)
     expect(metrics.summary()).toContain('2 PutBlob')
+  })
+
+  test('count what is read from the own file of a blob', async () => {
+    const metrics = new StorageMetrics()
+    const storage = metered(metrics, () => 0)(withOwnFiles())
+    expect(await storage.extras.withFile?.('p1', async (fd) => fd, 5000)).toBe(7)
+    await expect(storage.extras.withFile?.('p1', () => Promise.reject(new StorageError('torn')), 900)).rejects.toThrow('torn')
+    expect([metrics.downloadedPartialBytes, metrics.latencies.get('GetBlob-partial')?.total]).toEqual([5000, 2])
+    expect([...metrics.errors]).toEqual([['GetBlob', 1]])
   })
 
   test('sort calls by how long they took', () => {

@@ -20,9 +20,9 @@ class GuardedStorage extends ForwardingStorage {
     if (!withFile) return others
     return {
       ...others,
-      withFile: async (id, use) => {
+      withFile: async (id, use, sizeBytes) => {
         await this.check()
-        return withFile(id, use)
+        return withFile(id, use, sizeBytes)
       },
     }
   }

@@ -89,8 +89,7 @@ class MeteredStorage extends ForwardingStorage {
     return {
       ...others,
       ...(capacity ? { capacity: () => this.timed('GetCapacity', capacity) } : {}),
-      // How much is read there is not known here.
-      ...(withFile ? { withFile: (id, use) => this.timed('GetBlob-partial', () => withFile(id, use)) } : {}),
+      ...(withFile ? { withFile: (id, use, sizeBytes) => this.countFile(sizeBytes, () => withFile(id, use, sizeBytes)) } : {}),
     }
   }
 
@@ -132,6 +131,12 @@ class MeteredStorage extends ForwardingStorage {
 
   override close(): Promise<void> {
     return this.timed('Close', () => this.inner.close())
+  }
+
+  private async countFile<T>(sizeBytes: number, action: () => Promise<T>): Promise<T> {
+    const result = await this.timed('GetBlob-partial', action)
+    this.metrics.downloadedPartialBytes += sizeBytes
+    return result
   }
 
   private async timed<T>(method: StorageMethod, action: () => Promise<T>): Promise<T> {

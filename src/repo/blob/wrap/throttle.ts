@@ -165,11 +165,20 @@ class ThrottledStorage extends ForwardingStorage {
     super(inner)
   }
 
-  /** What is read from a blob's own file could not be counted: all reads go through get. */
   override get extras(): BlobExtras {
-    if (!this.throttle.limitsReads) return this.inner.extras
-    const { withFile: _, ...others } = this.inner.extras
-    return others
+    const { withFile, ...others } = this.inner.extras
+    if (!withFile) return others
+    return { ...others, withFile: (id, use, sizeBytes) => this.limited(sizeBytes, () => withFile(id, use, sizeBytes)) }
+  }
+
+  /** Reading so many bytes, which are paid for also when it fails. */
+  private async limited<T>(sizeBytes: number, read: () => Promise<T>): Promise<T> {
+    if (!this.throttle.limitsReads) return read()
+    await this.throttle.reads.take(1)
+    return this.throttle.readSlots.run(async () => {
+      await this.throttle.download.take(sizeBytes)
+      return read()
+    })
   }
 
   override async get(id: BlobId, range?: ByteRange): Promise<Buffer> {

@@ -17,8 +17,8 @@ const maxUnkept = 10_000
 export interface ContentSource {
   /** BlobNotFoundError, BlobRangeError or the storage's errors. */
   fetch(info: ContentInfo): Promise<Buffer>
-  /** Runs `use` with a descriptor of the pack, where packs are plain files that are read without a cache. Throws as fetch does. */
-  readonly withFile?: (<T>(pack: BlobId, use: (fd: number) => Promise<T>) => Promise<T>) | undefined
+  /** Runs `use`, which reads `sizeBytes`, with a descriptor of the pack, where packs are plain files that are read without a cache. Throws as fetch does. */
+  readonly withFile?: (<T>(pack: BlobId, use: (fd: number) => Promise<T>, sizeBytes: number) => Promise<T>) | undefined
   /** Forgets the cached bytes of a content that turned out to be damaged. True when there were any, so that fetching again may help. */
   forget(info: ContentInfo): Promise<boolean>
   /** Spec 02, 6.5. Errors are swallowed. */
