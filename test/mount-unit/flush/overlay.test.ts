@@ -14,6 +14,7 @@ import type { Staging } from '#mount/staging/staging.ts'
 import { CredentialsError, StorageFullError, TransientStorageError } from '#repo/blob/errors.ts'
 import type { StoredBlob } from '#repo/blob/memory.ts'
 import type { BlobStorage } from '#repo/blob/storage.ts'
+import type { ObjectId } from '#repo/object/object.ts'
 import type { DirectRepository } from '#repo/repository/repository.ts'
 import type { Snapshot } from '#snapshot/model/snapshot.ts'
 import { deleteSnapshot } from '#snapshot/model/snapshots.ts'
@@ -391,4 +392,23 @@ it('fails, and loses nothing, when an essential action before a sub-folder fails
   await put(staging, 'docs/new', 'a')
   await expect(flush({ actions: { isEnabled: true, version: 'v0', environment: process.env } })).rejects.toThrow(/before-folder/)
   expect(await contentAt(staging, 'docs/new')).toBe('a')
+})
+
+it('stores nothing anew of what was copied out of a snapshot, whole or as the beginning of another file', async () => {
+  const bytes = randomBytes(700_000)
+  writeFileSync(join(local, 'docs/deep/b.bin'), bytes)
+  const lower = await create()
+  const objectId = (await treeOf(repository, rootOf(lower))).get('docs/deep/b.bin')?.objectId as ObjectId
+  staging = await openOverlay(repository, spool, local, lower)
+  const whole = await put(staging, 'whole', '')
+  await staging.copyObject(objectId, bytes.length, 0, whole, 0, bytes.length)
+  const longer = await put(staging, 'longer', '')
+  await staging.copyObject(objectId, bytes.length, 0, longer, 0, bytes.length)
+  await staging.write(longer, bytes.length, Buffer.from('more'), false)
+  expect(staging.usage().dirtyBytes).toBe(4)
+  const { snapshot, newBytes } = await flush()
+  const tree = await treeOf(repository, rootOf(snapshot))
+  expect(tree.get('whole')?.objectId).toBe(objectId)
+  expect((await contentOf(repository, tree.get('longer'))).equals(Buffer.concat([bytes, Buffer.from('more')]))).toBe(true)
+  expect(newBytes).toBeLessThan(bytes.length + 100_000)
 })
