@@ -34,8 +34,25 @@ async function build(options: S3Options, keys: KeyProvider | undefined, agents: 
   }
   const client = new S3Client(config)
   if (!plain) sendUnsigned(client)
+  keepServerTime(client)
   return client
 }
+
+/** Puts the Date header of each answer beside what it says. */
+function keepServerTime(client: S3Client): void {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args)
+      const { date } = (result.response as { headers: Readonly<Record<string, string>> }).headers
+      return { ...result, output: { ...result.output, $metadata: { ...result.output?.$metadata, date } } }
+    },
+    { step: 'deserialize', name: 'serverTime', priority: 'high' },
+  )
+}
+
+/** When the server answered, by its own clock, in ms since the epoch; NaN when it did not say. */
+export const serverTimeMs = (reply: { readonly $metadata: object }): number =>
+  Date.parse((reply.$metadata as { readonly date?: string }).date ?? '')
 
 /** Over TLS the bytes need no signature of their own: Content-MD5 guards them, and hashing them twice costs a third of the time. */
 function sendUnsigned(client: S3Client): void {

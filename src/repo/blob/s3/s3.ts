@@ -6,7 +6,7 @@ import { pointInTimeView } from '../point-in-time.ts'
 import { checkRange } from '../range.ts'
 import type { BackendType, BlobExtras, BlobId, BlobInfo, BlobStorage, ByteRange, PutOptions } from '../storage.ts'
 import { patient } from '../wrap/patient.ts'
-import { s3Client } from './client.ts'
+import { s3Client, serverTimeMs } from './client.ts'
 import { s3Failure } from './failure.ts'
 import { getObject, target } from './object.ts'
 import { parseS3Options, type S3Options } from './options.ts'
@@ -108,8 +108,9 @@ class S3Storage implements BlobStorage {
       ...(storageClass ? { StorageClass: storageClass as StorageClass } : {}),
       ...(lock ? { ObjectLockMode: lock.mode, ObjectLockRetainUntilDate: lock.until } : {}),
     }
-    await this.try(`write blob ${id}`, id, () => this.client.send(new PutObjectCommand(input)), false)
-    return this.stat(id)
+    const reply = await this.try(`write blob ${id}`, id, () => this.client.send(new PutObjectCommand(input)), false)
+    const modifiedMs = serverTimeMs(reply)
+    return Number.isNaN(modifiedMs) ? this.stat(id) : { id, sizeBytes: data.length, modifiedMs }
   }
 
   async delete(id: BlobId): Promise<void> {

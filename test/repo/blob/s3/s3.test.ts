@@ -3,6 +3,7 @@ import { afterAll, expect, test } from 'vitest'
 import { CredentialsError, StorageError, StorageFullError, TransientStorageError } from '#repo/blob/errors.ts'
 import { parseS3Options } from '#repo/blob/s3/options.ts'
 import { s3Backend } from '#repo/blob/s3/s3.ts'
+import { fakeService } from '../../../support/fake-service.ts'
 
 const base = {
   bucket: 'b',
@@ -87,4 +88,16 @@ test.each([
   expect(error.retry).toBe(again)
   expect(error.message).toContain('cannot write blob')
   await storage.close()
+})
+
+test('a write is one request, and has the time that the server says', async () => {
+  const service = await fakeService(({ method }) =>
+    method === 'PUT' ? { headers: { Date: 'Thu, 02 Jan 2020 03:04:05 GMT', ETag: '"x"' } } : { status: 404 },
+  )
+  const storage = await open({ endpoint: new URL(service.url).host })
+  const before = service.requests.length
+  expect(await storage.put('a', [Buffer.from('xy')])).toEqual({ id: 'a', sizeBytes: 2, modifiedMs: Date.UTC(2020, 0, 2, 3, 4, 5) })
+  expect(service.requests.slice(before).map((r) => r.method)).toEqual(['PUT'])
+  await storage.close()
+  await service.stop()
 })
