@@ -10,11 +10,10 @@ import { CredentialsError } from '#repo/blob/errors.ts'
 import { openStorage } from '#repo/blob/registry.ts'
 import { conformance, listed } from '../support/blob-conformance.ts'
 import './localhost-names.cjs'
-import { startAzurite, type TestServer, whyNoServers } from './object-stores.ts'
+import { azureAccount, azurePublicKey, startAzurite, type TestServer, whyNoServers } from './object-stores.ts'
 
-const account = 'devstoreaccount1'
-// The key that Azure publishes for its emulator.
-const storageKey = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=='
+const account = azureAccount
+const storageKey = azurePublicKey
 const cannot = {
   'a put that must not replace is BlobExistsError and changes nothing': 'Azure storage of Kopia does not support it (spec 04, 4.1.4)',
 }

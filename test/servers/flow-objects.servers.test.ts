@@ -4,11 +4,17 @@ import { BlobServiceClient, StorageSharedKeyCredential } from '@azure/storage-bl
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { KuraHome } from '../support/kura.ts'
 import { repositoryRoot } from '../support/shared.ts'
-import { startAzurite, startGoogle, startMoto, startS3rver, type TestServer, whyNoServers } from './object-stores.ts'
+import {
+  azureAccount,
+  azurePublicKey,
+  startAzurite,
+  startGoogle,
+  startMoto,
+  startS3rver,
+  type TestServer,
+  whyNoServers,
+} from './object-stores.ts'
 import { wholeFlow, wholeFlowTimeoutMs } from './whole-flow.ts'
-
-const account = 'devstoreaccount1'
-const publicKey = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=='
 
 describe.skipIf(whyNoServers !== undefined)(`a repository in an object store${whyNoServers ? ` (skipped: ${whyNoServers})` : ''}`, () => {
   const servers: TestServer[] = []
@@ -22,8 +28,8 @@ describe.skipIf(whyNoServers !== undefined)(`a repository in an object store${wh
     await s3.send(new CreateBucketCommand({ Bucket: 'kura-flow', ObjectLockEnabledForBucket: true }))
     await s3.send(new PutBucketVersioningCommand({ Bucket: 'kura-flow', VersioningConfiguration: { Status: 'Enabled' } }))
     s3.destroy()
-    const key = new StorageSharedKeyCredential(account, publicKey)
-    await new BlobServiceClient(`http://127.0.0.1:${azurite}/${account}`, key).createContainer('kura-flow')
+    const key = new StorageSharedKeyCredential(azureAccount, azurePublicKey)
+    await new BlobServiceClient(`http://127.0.0.1:${azurite}/${azureAccount}`, key).createContainer('kura-flow')
   })
   afterAll(async () => {
     for (const home of homes) home.remove()
@@ -74,13 +80,13 @@ describe.skipIf(whyNoServers !== undefined)(`a repository in an object store${wh
     timeout: wholeFlowTimeoutMs,
   }, async () => {
     const home = newHome({ NODE_OPTIONS: `--require=${join(repositoryRoot, 'test/servers/localhost-names.cjs')}` })
-    const config = { container: 'kura-flow', storageAccount: account, storageKey: publicKey, doNotUseTLS: true }
+    const config = { container: 'kura-flow', storageAccount: azureAccount, storageKey: azurePublicKey, doNotUseTLS: true }
     const flags = (prefix: string) => {
       const storage = { type: 'azureBlob', config: { ...config, prefix, storageDomain: `blob.localhost:${azurite}` } }
       return ['from-config', '--token', Buffer.from(JSON.stringify({ version: '1', storage })).toString('base64url')]
     }
     await wholeFlow(home, { repository: flags('kura/'), mirror: flags('mirror/') })
-    expect(await home.ok('repository', 'status')).not.toContain(publicKey)
+    expect(await home.ok('repository', 'status')).not.toContain(azurePublicKey)
   })
 
   test.concurrent('lives a whole day on Google Cloud Storage (emulator)', { timeout: wholeFlowTimeoutMs }, async () => {

@@ -30,6 +30,10 @@ export const startS3rver = (extra: readonly string[] = []): Promise<TestServer> 
     ...['-d', folder, '-a', '127.0.0.1', '-p', String(port), '--configure-bucket', 'kura-test', ...extra],
   ])
 
+/** The account of azurite, and the key that Azure publishes for it. */
+export const azureAccount = 'devstoreaccount1'
+export const azurePublicKey = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=='
+
 /** Azure's own emulator of its blob service. */
 export const startAzurite = (): Promise<TestServer> =>
   start((port) => [

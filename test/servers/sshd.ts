@@ -6,6 +6,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface Sshd {
+  /** Its own; there is room for repositories beside its keys. */
+  readonly folder: string
   readonly port: number
   readonly username: string
   readonly keyfile: string
@@ -65,7 +67,7 @@ export async function startSshd(folder: string, lines: readonly string[] = []): 
     return pids.length
   }
   const sessions = () => children().length
-  return { port, username: userInfo().username, keyfile, knownHosts: at('known_hosts'), sessions, cut, stop: () => child.kill() }
+  return { folder, port, username: userInfo().username, keyfile, knownHosts: at('known_hosts'), sessions, cut, stop: () => child.kill() }
 }
 
 /** Waits until something listens on a port of loopback. Throws when nothing does within 15 seconds. */
