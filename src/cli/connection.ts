@@ -1,4 +1,5 @@
 import { CancelledError, messageOf } from '#base/errors.ts'
+import type { ContentLogOptions } from '#repo/repository/content-log.ts'
 import { NotConnectedError } from '#repo/repository/errors.ts'
 import { readLocalConfig } from '#repo/repository/local-config.ts'
 import { type OpenSettings, openRepository } from '#repo/repository/open.ts'
@@ -26,5 +27,17 @@ export const openSettings = (c: CommandContext): OpenSettings => ({
   warn: (message) => c.log.warning(message),
   upgradeOwnerId: c.globals['upgrade-owner-id'],
   noBlockOnUpgrade: c.globals['upgrade-no-block'],
+  contentLog: contentLogOf(c),
   ignoreMissingFeatures: c.globals['ignore-missing-required-features'],
 })
+
+/** Logs of storage calls: the content log file, the trace of the log file, and what is kept in the repository (spec 06, 5.3 and 14.5). */
+function contentLogOf(c: CommandContext): ContentLogOptions {
+  const { content } = c.log
+  return {
+    keepsInRepository: !c.globals['disable-repository-log'],
+    onLine: content && ((line) => content.append(line)),
+    onTrace: c.globals['trace-storage'] && c.log.takesDebug ? (name, details) => c.log.debug(`[STORAGE] ${name}\t${details}`) : undefined,
+    note: (message) => c.log.debug(message),
+  }
+}

@@ -1,82 +1,105 @@
-import {
-  closeSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs'
 import { dirname, extname, join, resolve } from 'node:path'
 import { messageOf } from '#base/errors.ts'
 import { logDirectory } from '#base/paths.ts'
 import type { GlobalValues } from './context.ts'
-import { type LogLevel, type LogSink, logLevels } from './log.ts'
+import { type LineFile, type LogLevel, type LogSink, logLevels } from './log.ts'
 
 const levelNames: Readonly<Record<LogLevel, string>> = { debug: 'DEBUG', info: 'INFO', warning: 'WARN', error: 'ERROR' }
 const cacheTag = 'Signature: 8a477f597d28d172789f06886806bc55\n# This file is a cache directory tag.\n'
 
-export interface LogFile extends LogSink {
-  /** Closes the file and deletes old ones beyond the limits. */
-  close(): void
+interface Limits {
+  readonly maxFiles: number
+  readonly maxAgeNs: bigint
+  readonly maxTotalMb: number
 }
 
 /** The log file of this command; created at its first record. Undefined when file logging is off. Source: spec 06, 5.3. */
-export function openLogFile(path: readonly string[], values: Readonly<Record<string, unknown>>): LogFile | undefined {
+export function openLogFile(path: readonly string[], values: Readonly<Record<string, unknown>>): LogSink | undefined {
   const settings = values as unknown as GlobalValues
+  const limits = {
+    maxFiles: settings['log-dir-max-files'],
+    maxAgeNs: settings['log-dir-max-age'],
+    maxTotalMb: settings['log-dir-max-total-size-mb'],
+  }
+  const file = openFile(path, settings, settings['log-file'], 'cli-logs', limits)
+  return file && new FileLog(settings, file)
+}
+
+/** The file that gets the content log, likewise. */
+export function openContentLogFile(path: readonly string[], values: Readonly<Record<string, unknown>>): LineFile | undefined {
+  const settings = values as unknown as GlobalValues
+  if (settings['disable-content-log']) return undefined
+  const limits = {
+    maxFiles: settings['content-log-dir-max-files'],
+    maxAgeNs: settings['content-log-dir-max-age'],
+    maxTotalMb: settings['content-log-dir-max-total-size-mb'],
+  }
+  return openFile(path, settings, settings['content-log-file'], 'content-logs', limits)
+}
+
+function openFile(
+  path: readonly string[],
+  settings: GlobalValues,
+  own: string | undefined,
+  kind: string,
+  limits: Limits,
+): SegmentedFile | undefined {
   if (settings['disable-file-logging']) return undefined
-  const own = settings['log-file']
-  if (own) return new SegmentedLog(settings, (segment) => join(dirname(own), `${nameWithoutEnd(own)}.${segment}${extname(own)}`), undefined)
+  const maxBytes = settings['max-log-file-segment-size']
+  if (own) return new SegmentedFile(maxBytes, (segment) => join(dirname(own), `${nameWithoutEnd(own)}.${segment}${extname(own)}`))
   const top = settings['log-dir'] ?? logDirectory()
   if (top === '') return undefined
-  const folder = resolve(top, 'cli-logs')
+  const folder = resolve(top, kind)
   const words = path.length === 0 ? 'unknown' : path.join('-')
   const stem = `kopia-${fileStamp(new Date(), settings['file-log-local-tz'])}-${process.pid}-${words}`
-  return new SegmentedLog(settings, (segment) => join(folder, `${stem}.${segment}.log`), folder)
+  return new SegmentedFile(maxBytes, (segment) => join(folder, `${stem}.${segment}.log`), { folder, limits })
 }
 
 const nameWithoutEnd = (path: string): string => path.slice(path.lastIndexOf('/') + 1, path.length - extname(path).length)
 
-class SegmentedLog implements LogFile {
-  readonly #least: number
+/** Lines that wait are written together when they are this long, and at the end. */
+const gatheredLength = 32 * 1024
+
+/** A file that goes on in another when it is full. Created at the first line; lines are gathered, so that many cost little. */
+class SegmentedFile implements LineFile {
   #descriptor: number | undefined
   #segment = 0
   #bytes = 0
+  #waiting = ''
   #broken = false
+  readonly #atExit = () => this.flush()
 
   constructor(
-    readonly settings: GlobalValues,
+    readonly maxBytes: number,
     readonly pathOf: (segment: number) => string,
-    readonly folder: string | undefined,
-  ) {
-    this.#least = logLevels.indexOf(settings['file-log-level'] as LogLevel)
+    readonly swept?: { readonly folder: string; readonly limits: Limits },
+  ) {}
+
+  append(line: string): void {
+    if (this.#broken) return
+    // Whatever ends the process, what was gathered is written.
+    if (this.#waiting === '' && this.#bytes === 0) process.once('exit', this.#atExit)
+    if (this.#bytes + this.#waiting.length > 0 && this.#bytes + this.#waiting.length + line.length > this.maxBytes) {
+      this.flush()
+      this.#next()
+    }
+    this.#waiting += line
+    if (this.#waiting.length >= gatheredLength) this.flush()
   }
 
-  write(level: LogLevel, message: string): void {
-    if (this.#broken || logLevels.indexOf(level) < this.#least) return
-    // What the terminal shows as several lines is several records here.
-    const texts = message.split('\n').filter((text) => text !== '')
-    const line = Buffer.from(texts.map((text) => `${this.#format(level, text)}\n`).join(''))
+  flush(): void {
+    if (this.#waiting === '' || this.#broken) return
+    const bytes = Buffer.from(this.#waiting)
+    this.#waiting = ''
     try {
-      if (this.#bytes > 0 && this.#bytes + line.length > this.settings['max-log-file-segment-size']) this.#next()
       this.#descriptor ??= this.#open()
-      writeSync(this.#descriptor, line)
-      this.#bytes += line.length
+      writeSync(this.#descriptor, bytes)
+      this.#bytes += bytes.length
     } catch (error) {
       this.#broken = true
       process.stderr.write(`cannot write the log file ${this.pathOf(this.#segment)}: ${messageOf(error)}\n`)
     }
-  }
-
-  #format(level: LogLevel, message: string): string {
-    const local = this.settings['file-log-local-tz']
-    const time = timestamp(new Date(), local)
-    if (this.settings['json-log-file']) return JSON.stringify({ l: levelNames[level], t: time, n: 'kopia/cli', m: message })
-    return `${time} ${levelNames[level]} kopia/cli ${message}`
   }
 
   #next(): void {
@@ -90,18 +113,55 @@ class SegmentedLog implements LogFile {
     const path = this.pathOf(this.#segment)
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     const descriptor = openSync(path, 'w', 0o600)
-    if (this.folder !== undefined) {
-      tagFolder(this.folder)
-      linkLatest(this.folder, path)
+    if (this.swept) {
+      tagFolder(this.swept.folder)
+      linkLatest(this.swept.folder, path)
     }
     return descriptor
   }
 
+  /** Closes the file and deletes old ones beyond the limits. */
   close(): void {
+    this.flush()
+    process.off('exit', this.#atExit)
     if (this.#descriptor !== undefined) closeSync(this.#descriptor)
     this.#descriptor = undefined
     this.#broken = true
-    if (this.folder !== undefined && this.#bytes > 0) sweep(this.folder, this.settings)
+    if (this.swept && this.#bytes > 0) sweep(this.swept.folder, this.swept.limits)
+  }
+}
+
+class FileLog implements LogSink {
+  readonly #least: number
+
+  constructor(
+    readonly settings: GlobalValues,
+    readonly file: SegmentedFile,
+  ) {
+    this.#least = logLevels.indexOf(settings['file-log-level'] as LogLevel)
+  }
+
+  get takesDebug(): boolean {
+    return this.#least === 0
+  }
+
+  write(level: LogLevel, message: string): void {
+    if (logLevels.indexOf(level) < this.#least) return
+    // What the terminal shows as several lines is several records here.
+    for (const text of message.split('\n')) if (text !== '') this.file.append(`${this.#format(level, text)}\n`)
+    // Details can wait for company; what a person is told must be there whatever happens next.
+    if (level !== 'debug') this.file.flush()
+  }
+
+  #format(level: LogLevel, message: string): string {
+    const local = this.settings['file-log-local-tz']
+    const time = timestamp(new Date(), local)
+    if (this.settings['json-log-file']) return JSON.stringify({ l: levelNames[level], t: time, n: 'kopia/cli', m: message })
+    return `${time} ${levelNames[level]} kopia/cli ${message}`
+  }
+
+  close(): void {
+    this.file.close()
   }
 }
 
@@ -124,20 +184,20 @@ function linkLatest(folder: string, path: string): void {
 }
 
 /** Deletes log files beyond the limits, the oldest first. */
-function sweep(folder: string, settings: GlobalValues): void {
-  const maxAgeMs = Number(settings['log-dir-max-age'] / 1_000_000n)
-  const maxBytes = settings['log-dir-max-total-size-mb'] * 1e6
+function sweep(folder: string, { maxFiles, maxAgeNs, maxTotalMb }: Limits): void {
+  const maxAgeMs = Number(maxAgeNs / 1_000_000n)
+  const maxBytes = maxTotalMb * 1e6
   const files = readdirSync(folder)
     .filter((name) => name.startsWith('kopia-') && name.endsWith('.log'))
     .flatMap((name) => {
-      const found = statSync(join(folder, name), { throwIfNoEntry: false })
-      return found && lstatSync(join(folder, name)).isFile() ? [{ name, size: found.size, at: found.mtimeMs }] : []
+      const found = lstatSync(join(folder, name), { throwIfNoEntry: false })
+      return found?.isFile() ? [{ name, size: found.size, at: found.mtimeMs }] : []
     })
     .sort((a, b) => b.at - a.at)
   let total = 0
   files.forEach(({ name, size, at }, i) => {
     total += size
-    const isOld = i >= settings['log-dir-max-files'] || total > maxBytes || Date.now() - at > maxAgeMs
+    const isOld = i >= maxFiles || total > maxBytes || Date.now() - at > maxAgeMs
     if (isOld) rmSync(join(folder, name), { force: true })
   })
 }

@@ -3,14 +3,30 @@ import type { CommandIo } from './io.ts'
 export const logLevels = ['debug', 'info', 'warning', 'error'] as const
 export type LogLevel = (typeof logLevels)[number]
 
+/** Takes finished lines. */
+export interface LineFile {
+  append(line: string): void
+  close(): void
+}
+
 export interface LogSink {
+  /** False when records of debug level are dropped. */
+  readonly takesDebug: boolean
   write(level: LogLevel, message: string): void
   close?(): void
 }
 
 /** Sends records to the console and, where there is one, to the log file. */
 export class Log {
-  constructor(readonly sinks: readonly LogSink[]) {}
+  constructor(
+    readonly sinks: readonly LogSink[],
+    /** The content log file, where there is one. */
+    readonly content?: LineFile,
+  ) {}
+
+  get takesDebug(): boolean {
+    return this.sinks.some((sink) => sink.takesDebug)
+  }
 
   debug(message: string): void {
     this.#write('debug', message)
@@ -27,6 +43,7 @@ export class Log {
 
   close(): void {
     for (const sink of this.sinks) sink.close?.()
+    this.content?.close()
   }
 
   #write(level: LogLevel, message: string): void {
@@ -50,6 +67,10 @@ export class ConsoleLog implements LogSink {
     readonly nowMs: () => number = Date.now,
   ) {
     this.#least = logLevels.indexOf(options.level)
+  }
+
+  get takesDebug(): boolean {
+    return this.#least === 0
   }
 
   write(level: LogLevel, message: string): void {

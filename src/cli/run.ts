@@ -6,7 +6,7 @@ import { CommandError, exitStatus, failureLine, usageLine } from './exit.ts'
 import type { CommandIo } from './io.ts'
 import type { ConsoleLogOptions, LogLevel } from './log.ts'
 import { ConsoleLog, Log, type LogSink } from './log.ts'
-import { openLogFile } from './log-file.ts'
+import { openContentLogFile, openLogFile } from './log-file.ts'
 import { isLeaf } from './node.ts'
 import type { Observation } from './observe/observe.ts'
 import { root } from './tree.ts'
@@ -60,7 +60,9 @@ async function runCommand(line: ParsedLine, values: Readonly<Record<string, unkn
   const log = openLog(line, values, host)
   const progress = isUsed(line, 'progress') ? values['progress'] === true : host.io.outIsTerminal
   const observation = await startObservation(line, values, log)
-  const context = openContext(host, { ...values, progress }, log)
+  // Who cleans logs up leaves none.
+  const own = line.path.join(' ') === 'logs cleanup' ? { 'disable-repository-log': true } : {}
+  const context = openContext(host, { ...values, progress, ...own }, log)
   const startNs = systemClock.nowNs()
   let status: number = exitStatus.success
   // The key is derived in the thread pool: whatever else is to be loaded waits until that has begun.
@@ -107,7 +109,7 @@ function openLog(line: ParsedLine, values: Readonly<Record<string, unknown>>, ho
     const file = openLogFile(line.path, values)
     if (file) sinks.push(file)
   }
-  const log = new Log(sinks)
+  const log = new Log(sinks, openContentLogFile(line.path, values))
   log.debug(`command: ${line.path.join(' ')}`)
   return log
 }

@@ -7,6 +7,7 @@ import { createHasher } from '#repo/crypto/hash.ts'
 import { openManifestStore } from '#repo/manifest/store.ts'
 import { createObjectManager } from '#repo/object/manager.ts'
 import type { CachingOptions } from './caching-options.ts'
+import type { ContentLog } from './content-log.ts'
 import { OpenedRepository } from './direct.ts'
 import type { FormatWatch } from './format-watch.ts'
 import type { DirectOptions } from './open.ts'
@@ -19,10 +20,11 @@ export interface Composition {
   /** The whole stack of wrappers. */
   readonly blobs: BlobStorage
   readonly cacheDirectory: string | undefined
+  readonly contentLog: ContentLog | undefined
 }
 
 /** Builds the layers of a repository on an opened format: hash and cipher, contents, objects, manifests. Loads the indexes. */
-export async function compose({ options, formats, client, blobs, cacheDirectory }: Composition): Promise<DirectRepository> {
+export async function compose({ options, formats, client, blobs, cacheDirectory, contentLog }: Composition): Promise<DirectRepository> {
   const { clock = systemClock, warn = () => undefined, permissive = false, autoRefresh = true } = options
   const { format } = formats
   const hasher = await createHasher(format.hash, format.secret)
@@ -47,7 +49,21 @@ export async function compose({ options, formats, client, blobs, cacheDirectory 
   const objects = createObjectManager({ contents, format })
   const manifests = openManifestStore({ contents, clock, readOnly: client.readOnly })
   const configFile = options.configFile ?? ''
-  return new OpenedRepository({ client, clock, configFile, blobs, contents, objects, manifests, hasher, cipher, cacheDirectory, formats })
+  contentLog?.attach({ blobs, hasher, cipher })
+  return new OpenedRepository({
+    client,
+    clock,
+    configFile,
+    blobs,
+    contents,
+    objects,
+    manifests,
+    hasher,
+    cipher,
+    cacheDirectory,
+    formats,
+    contentLog,
+  })
 }
 
 const cacheOptionsOf = (caching: CachingOptions | undefined): CacheOptions =>

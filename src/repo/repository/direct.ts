@@ -5,6 +5,7 @@ import type { Cipher, Hasher } from '#repo/crypto/algorithms.ts'
 import type { BlobRetention, RepositoryFormat } from '#repo/format/repository-format.ts'
 import type { ManifestStore } from '#repo/manifest/manifest.ts'
 import type { ObjectManager } from '#repo/object/object.ts'
+import type { ContentLog } from './content-log.ts'
 import type { FormatWatch } from './format-watch.ts'
 import type { ClientOptions, DirectRepository } from './repository.ts'
 
@@ -20,6 +21,7 @@ export interface DirectRepositoryParts {
   readonly cipher: Cipher
   readonly cacheDirectory: string | undefined
   readonly formats: FormatWatch
+  readonly contentLog?: ContentLog | undefined
 }
 
 /** A repository whose storage this process talks to itself. Made by openRepository. */
@@ -35,6 +37,7 @@ export class OpenedRepository implements DirectRepository {
   readonly cipher: Cipher
   readonly cacheDirectory: string | undefined
   readonly #formats: FormatWatch
+  readonly #contentLog: ContentLog | undefined
   #closed: Promise<void> | undefined
 
   constructor(parts: DirectRepositoryParts) {
@@ -49,6 +52,7 @@ export class OpenedRepository implements DirectRepository {
     this.cipher = parts.cipher
     this.cacheDirectory = parts.cacheDirectory
     this.#formats = parts.formats
+    this.#contentLog = parts.contentLog
   }
 
   get uniqueId(): Buffer {
@@ -97,6 +101,7 @@ export class OpenedRepository implements DirectRepository {
     try {
       await this.contents.close()
     } finally {
+      await this.#contentLog?.end()
       await this.blobs.close()
     }
   }

@@ -14,6 +14,7 @@ import { Throttle, throttled } from '#repo/blob/wrap/throttle.ts'
 import { UpgradeInProgressError } from '#repo/format/errors.ts'
 import type { CachingOptions } from './caching-options.ts'
 import { clientOptionsOf } from './client-defaults.ts'
+import { ContentLog, type ContentLogOptions } from './content-log.ts'
 import { LocalConfigError } from './errors.ts'
 import { FormatBlobCache, formatAges } from './format-blob-cache.ts'
 import { FormatWatch, type KeyDerivation } from './format-watch.ts'
@@ -43,6 +44,8 @@ export interface OpenSettings {
   readonly metrics?: StorageMetrics
   /** Hears of every call on the storage once it has ended (spec 04, 4.6). */
   readonly onStorageCall?: (call: StorageCall) => void
+  /** Log of what is done with the storage; absent = none. */
+  readonly contentLog?: ContentLogOptions | undefined
   /** False: indexes stay as they are until refresh() (maintenance, verification). */
   readonly autoRefresh?: boolean
 }
@@ -133,22 +136,26 @@ async function open(bare: BlobStorage, password: string, options: DirectOptions)
   )
   formats.checkFeatures()
   if (formats.locked) await waitForUpgrade(formats, options)
+  const contentLog =
+    options.contentLog && new ContentLog({ ...options.contentLog, ...(client.readOnly ? { keepsInRepository: false } : {}) }, clock)
   return (await (composing ?? import('./compose.ts'))).compose({
     options,
     formats,
     client,
-    blobs: stack(below, formats, options),
+    blobs: stack(below, formats, options, contentLog),
+    contentLog,
     cacheDirectory,
   })
 }
 
-function stack(below: BlobStorage, formats: FormatWatch, options: DirectOptions): BlobStorage {
+function stack(below: BlobStorage, formats: FormatWatch, options: DirectOptions, contentLog: ContentLog | undefined): BlobStorage {
   const retention = retained(() => {
     const { mode, periodNs } = formats.retention
     return mode !== '' && periodNs > 0n ? { mode, periodNs } : undefined
   })
   const guard = options.permissive ? [] : [guarded(() => formats.check())]
   const log = options.onStorageCall ? [logged(options.onStorageCall)] : []
+  if (contentLog) log.push(logged((call) => contentLog.note(call)))
   const wrappers = [...(options.wrappers ?? []), retention, ...guard, ...log]
   return wrappers.reduce((inner, wrap) => wrap(inner), below)
 }
