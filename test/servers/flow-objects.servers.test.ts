@@ -70,6 +70,13 @@ describe.skipIf(whyNoServers !== undefined)(`a repository in an object store${wh
     const flags = s3Flags(moto, 'kura-flow').map((flag) => flag.replace('kura/', 'locked/'))
     await home.ok('repository', 'create', ...flags, '--retention-mode=GOVERNANCE', '--retention-period=48h')
     expect(await home.ok('repository', 'status')).toMatch(/GOVERNANCE/)
+    await home.ok('maintenance', 'set', '--extend-object-locks', 'true')
+    const tooShort = await home.run('repository', 'set-parameters', '--retention-period=47h')
+    expect(tooShort.stderr).toContain('must be at least 24h longer than the full maintenance interval')
+    expect(tooShort.status).toBe(1)
+    expect(await home.ok('repository', 'status')).toMatch(/period: +48h0m0s/)
+    const off = await home.run('repository', 'set-parameters', '--retention-mode=none')
+    expect(off.stderr.split('\n')).toContain('disabling blob retention')
   })
 
   test.concurrent('lives a whole day on S3 (s3rver)', { timeout: wholeFlowTimeoutMs }, async () => {

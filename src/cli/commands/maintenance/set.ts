@@ -4,6 +4,7 @@ import { defineCommand, type Flag, type ValuesOf } from '#cli/flag.ts'
 import { goDuration } from '#cli/print/duration.ts'
 import type { MaintenanceParameters } from '#repo/maintenance/parameters.ts'
 import type { DirectRepository } from '#repo/repository/repository.ts'
+import { checkObjectLocks } from './object-locks.ts'
 
 const flags = [
   { name: 'owner', type: 'string' },
@@ -22,8 +23,6 @@ const flags = [
 
 type Values = ValuesOf<(typeof flags)[number]>
 
-const dayNs = 86_400_000_000_000n
-
 export const set = defineCommand({
   flags,
   async run(c, values) {
@@ -36,7 +35,7 @@ export const set = defineCommand({
     const pauseQuick = given(values['pause-quick'])
     const pauseFull = given(values['pause-full'])
     if (lines.length === 0 && pauseQuick === undefined && pauseFull === undefined) throw new CommandError('no changes specified')
-    checkObjectLocks(c, after, repository)
+    checkObjectLocks(c, after, repository.retention)
     for (const line of lines) c.log.info(line)
     await pause(c, repository, pauseQuick, pauseFull)
     if (lines.length > 0) await writeParameters(repository.manifests, after)
@@ -91,16 +90,6 @@ function changed(
   const parallelism = given(values['list-parallelism'])
   if (parallelism !== undefined) change({ listParallelism: parallelism }, `Setting list parallelism to ${parallelism}.`)
   return { after, lines }
-}
-
-/** Locks must outlive the time between two full cycles by a day (spec 07, 7.6.12). Throws CommandError. */
-function checkObjectLocks(c: CommandContext, { extendObjectLocks, full }: MaintenanceParameters, { retention }: DirectRepository): void {
-  if (!extendObjectLocks || retention.mode === '' || retention.periodNs <= 0n) return
-  if (!full.enabled) c.log.warning('Object locks are extended by full maintenance, which is disabled.')
-  else if (retention.periodNs - full.intervalNs < dayNs)
-    throw new CommandError(
-      `the retention period ${goDuration(retention.periodNs)} must be at least 24h longer than the full maintenance interval ${goDuration(full.intervalNs)}; nothing was changed`,
-    )
 }
 
 async function pause(

@@ -2,6 +2,7 @@ import type { CommandContext } from '#cli/context.ts'
 import { defineCommand, type Flag, type ValuesOf } from '#cli/flag.ts'
 import { goDuration } from '#cli/print/duration.ts'
 import type { BlobRetention, EpochParameters, RepositoryFormat, RequiredFeature } from '#repo/format/repository-format.ts'
+import type { DirectRepository } from '#repo/repository/repository.ts'
 import type { ParameterChanges } from '#repo/repository/set-parameters.ts'
 
 const flags = [
@@ -35,6 +36,7 @@ export const setParametersCommand = defineCommand({
     const changes = changesOf(c, values, repository.format, repository.retention)
     const upgrades = values.upgrade === true && !repository.format.epochs.enabled
     if (Object.keys(changes).length === 0 && !upgrades) return c.log.info('no changes\n')
+    if (changes.retention) await checkExtension(c, repository, changes.retention)
     c.log.info('')
     if (upgrades) {
       const { upgradeWithoutLock } = await import('#repo/repository/upgrade.ts')
@@ -45,6 +47,16 @@ export const setParametersCommand = defineCommand({
     c.log.info('NOTE: Repository parameters updated, you must disconnect and re-connect all other Kopia clients.')
   },
 })
+
+/** Throws CommandError where maintenance is to extend the locks and would come too late. */
+async function checkExtension(c: CommandContext, repository: DirectRepository, retention: BlobRetention): Promise<void> {
+  const [{ readParameters }, { checkObjectLocks }] = await Promise.all([
+    import('#repo/maintenance/parameters.ts'),
+    import('#cli/commands/maintenance/object-locks.ts'),
+  ])
+  const parameters = await readParameters(repository.manifests)
+  if (parameters) checkObjectLocks(c, parameters, retention)
+}
 
 /** What the flags change; 0 or absent leaves a value as it is (spec 06, 11.3). */
 function changesOf(c: CommandContext, values: Values, format: RepositoryFormat, retention: BlobRetention): ParameterChanges {
@@ -60,7 +72,7 @@ function changesOf(c: CommandContext, values: Values, format: RepositoryFormat, 
     changes.indexVersion = indexVersion as 1 | 2
     say(`setting index format version to ${indexVersion}.`)
   }
-  const lock = retentionOf(values, retention, say)
+  const lock = retentionOf(c, values, retention, say)
   if (lock) changes.retention = lock
   const epochs = epochsOf(values, format.epochs, c, say)
   if (epochs) changes.epochs = epochs
@@ -80,12 +92,13 @@ function featuresOf(values: Values, now: readonly RequiredFeature[]): readonly R
     : kept
 }
 
-function retentionOf(values: Values, now: BlobRetention, say: (line: string) => void): BlobRetention | undefined {
+function retentionOf(c: CommandContext, values: Values, now: BlobRetention, say: (line: string) => void): BlobRetention | undefined {
   const mode = values['retention-mode']
   const periodNs = values['retention-period'] ?? 0n
   if (mode === 'none') {
     if (now.mode === '') return undefined
-    say('disabling blob retention')
+    // A line that scripts look for as it is.
+    c.log.info('disabling blob retention')
     return { mode: '', periodNs: 0n }
   }
   if (mode === undefined && periodNs === 0n) return undefined
