@@ -71,7 +71,7 @@ describe.skipIf(whyNoLiveMounts !== undefined)(
       await mount()
       await python('model.py', 'compare', staged, local)
       const [, last] = JSON.parse(await home.ok('snapshot', 'list', '--all', '--json')) as { readonly id: string }[]
-      await home.ok('restore', last?.id ?? '', home.path('restored'))
+      await home.ok('restore', last?.id ?? '', home.path('restored'), '--own-folder-times')
       await python('model.py', 'compare', home.path('restored/model'), local)
       expect(await runFsck(home.path('repo'), 'test-password')).toMatchObject({
         status: 0,
