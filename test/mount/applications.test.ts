@@ -124,16 +124,13 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`programs in backup/${whyNoLiveMo
         `(mkdir ${where}; cd ${where}; echo '{"name":"tree","version":"1.0.0","type":"module"}' >package.json; ${npm} install webdav >/dev/null)`
       const script = `
         ${install('npm')}; ${install(home.path('npm-local'))}; diff -r --no-dereference npm ${home.path('npm-local')}
-        cd npm; ls node_modules | wc -l; ${npm} ls --all --parseable | wc -l; ${npm} ci >/dev/null
-        node -e "import('webdav').then((m) => console.log(typeof m.createClient))"; ${npm} uninstall webdav >/dev/null; ls -A | tr '\\n' ' '`
-      const [packages, listed, ...rest] = (await shell(script)).split('\n')
-      expect(Number(packages)).toBeGreaterThan(25)
-      expect(Number(listed)).toBeGreaterThan(30)
-      expect(rest.join('\n')).toMatch(/^function\n(?:node_modules )?package-lock.json package.json $/)
+        cd npm; ls node_modules | wc -l; ${npm} ci >/dev/null; diff -r --no-dereference . ${home.path('npm-local')}
+        node -e "import('webdav').then((m) => console.log(typeof m.createClient))"`
+      expect(await shell(script)).toMatch(/^[23]\d\nfunction\n$/)
     } finally {
       await registry.stop()
     }
-  })
+  }, 300_000)
 
   test.each(['delete', 'wal'])('SQLite keeps its promises with two writers (%s)', async (mode) => {
     const program = join(repositoryRoot, 'test/mount/programs/sqlite.py')

@@ -59,7 +59,7 @@ describe('after the daemon was killed', () => {
       }
     }
     expect(refused).toBe(0)
-  })
+  }, 120_000)
 })
 
 describe('after the machine stopped', () => {

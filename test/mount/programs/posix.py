@@ -286,11 +286,12 @@ def mkdir():
     folder(at('closed'), 0o755)
     made('mkdir', os.mkdir)
     before = os.stat(base).st_nlink
-    os.mkdir(at('x'))
-    check('counts in the parent', os.stat(base).st_nlink, before + 1)
-    check('counts itself', os.stat(at('x')).st_nlink, 2)
-    os.rmdir(at('x'))
-    check('removed counts in the parent', os.stat(base).st_nlink, before)
+    if before > 1:  # 1: a file system that does not count
+        os.mkdir(at('x'))
+        check('counts in the parent', os.stat(base).st_nlink, before + 1)
+        check('counts itself', os.stat(at('x')).st_nlink, 2)
+        os.rmdir(at('x'))
+        check('removed counts in the parent', os.stat(base).st_nlink, before)
     check('of dot', call(os.mkdir, at('.')), 'EEXIST')
     os.symlink('nowhere', at('dangling'))
     check('of a dangling link', call(os.mkdir, at('dangling')), 'EEXIST')
@@ -397,7 +398,8 @@ def rename():
     check('of a folder into what is in it', call(os.rename, at('b'), at('b/c/d')), 'ENOENT')
     before = os.stat(base).st_nlink, os.stat(at('b')).st_nlink
     os.rename(at('a'), at('b/a'))
-    check('of a folder counts', (os.stat(base).st_nlink, os.stat(at('b')).st_nlink), (before[0] - 1, before[1] + 1))
+    if before[0] > 1:
+        check('of a folder counts', (os.stat(base).st_nlink, os.stat(at('b')).st_nlink), (before[0] - 1, before[1] + 1))
     check('of dot', call(os.rename, at('b/.'), at('c')), 'EBUSY')
     p = file(at('one'))
     os.link(p, at('two'))
@@ -480,8 +482,8 @@ def truncate():
     check('moves times', touched([p], os.truncate, p, 123), ['ok', 'cm'])
     check('of a folder', call(os.truncate, base, 1), 'EISDIR')
     check('to less than nothing', call(os.truncate, p, -1), 'EINVAL')
-    check('to more than can be', call(os.truncate, p, 2**63 - 1), 'EFBIG')
-    check('to more than a number can say', call(os.truncate, p, 2**53 + 1), 'EFBIG')
+    if is_mount:  # other file systems have other limits
+        too_long(p)
     check('by somebody else', as_user(B, H, os.truncate, p, 1), 'EACCES')
     os.chmod(p, 0o444)
     check('of a file that may only be read', as_user(A, G, os.truncate, p, 1), 'EACCES')
@@ -489,12 +491,18 @@ def truncate():
     check('by a handle', os.stat(p).st_size, 55)
     check('by a handle for reading', call(lambda: opened(p, os.O_RDONLY, act=lambda fd: os.ftruncate(fd, 1))), 'EINVAL')
     check('by a handle, less than nothing', call(lambda: opened(p, os.O_RDWR, act=lambda fd: os.ftruncate(fd, -1))), 'EINVAL')
-    check('by a handle, too much', call(lambda: opened(p, os.O_RDWR, act=lambda fd: os.ftruncate(fd, 2**53 + 1))), 'EFBIG')
-    check('write beyond what can be', call(lambda: opened(p, os.O_RDWR, act=lambda fd: os.pwrite(fd, b'x', 2**53 + 1))), 'EFBIG')
     check('by a handle moves times', touched([p], lambda: opened(p, os.O_RDWR, act=lambda fd: os.ftruncate(fd, 9))), ['ok', 'cm'])
     set_ids('truncate', lambda p: os.truncate(p, 1))
     set_ids('write', lambda p: opened(p, os.O_WRONLY, act=lambda fd: os.write(fd, b'x')))
     check('of a pipe', (os.mkfifo(at('f')), call(os.truncate, at('f'), 0))[1], 'EINVAL')
+
+
+def too_long(p):
+    for size in (2**53 + 1, 2**63 - 1):
+        check(f'to {size}', call(os.truncate, p, size), 'EFBIG')
+        check(f'by a handle to {size}', call(lambda: opened(p, os.O_RDWR, act=lambda fd: os.ftruncate(fd, size))), 'EFBIG')
+    for act in (lambda fd: os.pwrite(fd, b'x', 2**53 + 1), lambda fd: os.posix_fallocate(fd, 2**53, 10)):
+        check('write beyond what can be', call(lambda: opened(p, os.O_RDWR, act=act)), 'EFBIG')
 
 
 def set_ids(name, act):
@@ -549,7 +557,7 @@ def utimensat():
         check(f'of a {kind}, to now', abs(os.lstat(p).st_mtime - time.time()) < 60, True)
         remove(p)
     p = file(at('x'), uid=A, gid=G, mode=0o444)
-    for when in (0, -1, -2**31 + 10, 2**31, 2**32 + 5):
+    for when in (0, -1, -2**31 + 10, 2**31 - 10) + ((2**31, 2**32 + 5, 2**33) if is_mount else ()):
         utime(p, (when, 1), (when, 5))
         check(f'to the second {when}', os.stat(p).st_mtime_ns, when * 10**9 + 5)
     check('to a nanosecond that is none', call(utime, p, (1, 10**9), (1, 0)), 'EINVAL')
