@@ -15,6 +15,7 @@ static bool (*const parts[])(napi_env env, napi_value exports) = {
     register_hash,
     register_immutable,
     register_index_map,
+    register_new_files,
     register_open,
     register_s2,
     register_scan,

@@ -65,6 +65,7 @@ bool register_fallocate(napi_env env, napi_value exports);
 bool register_immutable(napi_env env, napi_value exports);
 bool register_scan(napi_env env, napi_value exports);
 bool register_small_files(napi_env env, napi_value exports);
+bool register_new_files(napi_env env, napi_value exports);
 bool register_index_map(napi_env env, napi_value exports);
 
 #endif

@@ -220,7 +220,75 @@ static napi_value open_file(napi_env env, napi_callback_info info) {
   return start_open(env, &job, argc > 6 ? argv[6] : NULL, inputs, 2);
 }
 
+typedef struct {
+  job_t job;
+  uint32_t cipher;
+  bytes_t secret, whole, identities, out, states;
+  ranges_t ranges;
+} open_many_job_t;
+
+/* What does not decrypt gets the state 0, the rest 1; plain bytes lie one after another either way. */
+static void run_open_many(job_t *job) {
+  open_many_job_t *m = (open_many_job_t *)job;
+  uint8_t *out = m->out.data, tag[tag_bytes];
+  for (size_t i = 0; i < m->ranges.count; i++) {
+    const uint8_t *sealed = m->whole.data + m->ranges.data[2 * i];
+    const size_t body = m->ranges.data[2 * i + 1] - overhead_bytes;
+    open_job_t one = {.cipher = m->cipher, .secret = m->secret, .identity = {m->identities.data + i * identity_bytes, identity_bytes}};
+    opener_t opener = {.ssl = openssl_functions()};
+    memcpy(tag, sealed + nonce_bytes + body, tag_bytes);
+    bool good = begin_open(&opener, &one, sealed) && go_on(&opener, out, sealed + nonce_bytes, body);
+    if (good) end_open(&opener, &one.job, out + body, tag);
+    m->states.data[i] = good && !one.job.failure;
+    free_opener(&opener);
+    out += body;
+  }
+}
+
+static napi_value finish_open_many(napi_env env, job_t *job) {
+  (void)job;
+  napi_value undefined;
+  return napi_get_undefined(env, &undefined) == napi_ok ? undefined : NULL;
+}
+
+/* openRanges(cipher, secret, whole, ranges, identities, out, states): Promise. Identities of 16 bytes and results lie one after another. */
+static napi_value open_ranges(napi_env env, napi_callback_info info) {
+  size_t argc = 7, needed = 0;
+  napi_value argv[7], keep;
+  open_many_job_t model = {.job = {.run = run_open_many, .finish = finish_open_many, .release = release_open}};
+  if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc < 7 || napi_get_value_uint32(env, argv[0], &model.cipher) != napi_ok ||
+      model.cipher > 1) {
+    napi_throw_type_error(env, NULL, "openRanges takes a cipher, a secret, bytes, ranges, identities, an output and states");
+    return NULL;
+  }
+  if (!get_bytes(env, argv[1], "secret", &model.secret) || !get_bytes(env, argv[2], "sealed", &model.whole) ||
+      !get_ranges(env, argv[3], &model.whole, &model.ranges) || !get_bytes(env, argv[4], "identities", &model.identities) ||
+      !get_bytes(env, argv[5], "output", &model.out) || !get_bytes(env, argv[6], "states", &model.states))
+    return NULL;
+  bool fits = model.identities.length / identity_bytes >= model.ranges.count && model.states.length >= model.ranges.count;
+  for (size_t i = 0; fits && i < model.ranges.count; i++) {
+    const uint32_t length = model.ranges.data[2 * i + 1];
+    fits = length >= overhead_bytes && length <= max_sealed_bytes;
+    needed += length - (size_t)overhead_bytes;
+  }
+  if (!fits || needed > model.out.length) {
+    napi_throw_range_error(env, NULL, "the output, the states or the identities are too short, or sealed bytes have no valid length");
+    return NULL;
+  }
+  open_many_job_t *job = malloc(sizeof *job);
+  bool good = job && napi_create_array_with_length(env, 6, &keep) == napi_ok;
+  for (uint32_t i = 0; good && i < 6; i++) good = napi_set_element(env, keep, i, argv[i + 1]) == napi_ok;
+  if (!good) {
+    free(job);
+    napi_throw_error(env, NULL, "out of memory");
+    return NULL;
+  }
+  *job = model;
+  return start_job(env, &job->job, keep, "kura:open");
+}
+
 bool register_open(napi_env env, napi_value exports) {
   if (!openssl_functions()) return true;
-  return export_function(env, exports, "open", open_one) && export_function(env, exports, "openFile", open_file);
+  return export_function(env, exports, "open", open_one) && export_function(env, exports, "openFile", open_file) &&
+         export_function(env, exports, "openRanges", open_ranges);
 }

@@ -7,8 +7,6 @@
 #include <string.h>
 #include <sys/random.h>
 
-enum { identity_bytes = 16 }; /* of contents */
-
 typedef struct {
   bytes_t plain;
   bytes_t identity;

@@ -10,6 +10,7 @@ enum {
   tag_bytes = 16,
   overhead_bytes = nonce_bytes + tag_bytes,
   key_bytes = 32,
+  identity_bytes = 16, /* of contents */
   ctrl_set_iv_length = 0x9,
   ctrl_get_tag = 0x10,
   ctrl_set_tag = 0x11,

@@ -60,6 +60,17 @@ export interface NativeAddon {
     identity: Uint8Array,
     into?: Uint8Array,
   ): Promise<Buffer>
+  /** open for pieces of one piece of memory: `ranges` are start and length of each, `identities` have 16 bytes each. Plain bytes lie in `out`
+   *  one after another; `states` receives 1 where they are good, else 0. */
+  openRanges(
+    cipher: number,
+    secret: Uint8Array,
+    whole: Uint8Array,
+    ranges: Uint32Array,
+    identities: Uint8Array,
+    out: Uint8Array,
+    states: Uint8Array,
+  ): Promise<void>
   /** zstd through libzstd.so.1; undefined where the library is missing. */
   readonly zstd:
     | { compress(data: Uint8Array, level: number): Promise<Buffer>; expand(data: Uint8Array, maxBytes: number): Promise<Buffer> }
@@ -95,6 +106,19 @@ export interface NativeAddon {
     marks: Uint8Array,
     number: number,
   ): number
+  /** Makes new files in a directory (both ends in a zero byte: `directory`, and each of `names`), with bytes of `whole` by `ranges` (start and
+   *  length). `attributes`: mode, owner and group of each; `times`: seconds and nanoseconds of each. `flags`: 1 sets owners, 2 modes, 4 times;
+   *  8 goes on where that is refused. `results` receives 0 or the number of the system error of each; then nothing is left of that file. */
+  writeFiles(
+    directory: Uint8Array,
+    names: Uint8Array,
+    whole: Uint8Array,
+    ranges: Uint32Array,
+    attributes: Uint32Array,
+    times: Uint8Array,
+    flags: number,
+    results: Int32Array,
+  ): Promise<void>
   /** Sets access and modification time of a path to the nanosecond, links not followed. */
   setTimes(path: Uint8Array, seconds: number, nanoseconds: number): void
   /** Gives the space of a range of a file back (fallocate(2)), its size stays; false where the file system cannot. */
@@ -132,12 +156,14 @@ export const nativeMembers: Readonly<Record<keyof NativeAddon, 'function' | 'num
   sealInPlace: 'function',
   open: 'function',
   openFile: 'function',
+  openRanges: 'function',
   zstd: 'optional',
   s2Compress: 'function',
   s2Expand: 'function',
   xattrNames: 'function',
   scanDirectory: 'function',
   readFiles: 'function',
+  writeFiles: 'function',
   mapFile: 'function',
   forgetPages: 'function',
   findRows: 'function',

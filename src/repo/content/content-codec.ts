@@ -60,6 +60,9 @@ export function openContentFile(
   return expandContent(info, (identity) => open(fd, info.packOffset, info.packedLength, identity, ofPlain(info, memory)))
 }
 
+/** openContent for one that is decrypted already. */
+export const expandOpened = (info: ContentInfo, opened: Buffer): Promise<Buffer> => expandContent(info, () => opened)
+
 /** What is decrypted of a compressed content is not yet the plain bytes. */
 const ofPlain = (info: ContentInfo, memory: PlainMemory | undefined): PlainMemory | undefined =>
   info.compressionHeader === 0 ? memory : undefined

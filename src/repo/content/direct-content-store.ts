@@ -1,4 +1,5 @@
 import type { Clock } from '#base/clock.ts'
+import { mapLimited } from '#base/limit.ts'
 import { BlobNotFoundError, BlobRangeError } from '#repo/blob/errors.ts'
 import type { BlobId, BlobStorage } from '#repo/blob/storage.ts'
 import type { Cipher, Hasher } from '#repo/crypto/algorithms.ts'
@@ -7,7 +8,7 @@ import type { ContentSource } from './cache/content-source.ts'
 import type { MissingPacks } from './cache/missing-packs.ts'
 import { SingleFlight } from './cache/single-flight.ts'
 import type { CommittedIndex } from './committed-index.ts'
-import { fileOpenBytes, openContent, openContentFile } from './content-codec.ts'
+import { expandOpened, fileOpenBytes, openContent, openContentFile } from './content-codec.ts'
 import type { ContentId } from './content-id.ts'
 import { ContentNotFoundError, CorruptContentError } from './errors.ts'
 import { buildIndex } from './index/build.ts'
@@ -18,9 +19,11 @@ import { contentMetrics } from './metrics.ts'
 import type { PackPresence } from './pack-presence.ts'
 import type { PackWriter } from './pack-writer.ts'
 import { type PreparedContent, prepareContents } from './prepare.ts'
+import { readMany } from './read-many.ts'
 import type { ContentCounters, ContentInfo, ContentStore, ContentToWrite, ContentUpkeep, IdRange, PlainMemory } from './store.ts'
 
 /** Longest time that finished contents wait for an index blob while writing goes on (spec 02, 2.1 step 5). */
+const expandParallelism = 4
 const flushEveryMs = 10 * 60_000
 
 export interface DirectContentStoreParts {
@@ -131,6 +134,38 @@ export class DirectContentStore implements ContentStore {
     this.#p.counters.readContents++
     this.#p.counters.readBytes += plain.length
     return plain
+  }
+
+  async getMany(ids: readonly ContentId[], maxBytes: number): Promise<(Buffer | undefined)[]> {
+    const { writer, source, cipher, counters } = this.#p
+    const plains = new Array<Buffer | undefined>(ids.length).fill(undefined)
+    const { fetchRange } = source
+    const { openRanges } = cipher
+    if (!fetchRange || !openRanges) return plains
+    const infos: ContentInfo[] = []
+    const places: number[] = []
+    for (const [i, id] of ids.entries()) {
+      const info = this.info(id)
+      if (!info || writer.isInMemory(info) || info.packedLength < cipher.overheadBytes) continue
+      if (Math.max(info.packedLength - cipher.overheadBytes, info.originalLength) > maxBytes) continue
+      infos.push(info)
+      places.push(i)
+    }
+    const opened = await readMany(infos, fetchRange, openRanges)
+    const take = (k: number, plain: Buffer) => {
+      plains[places[k] as number] = plain
+      counters.readContents++
+      counters.readBytes += plain.length
+    }
+    const compressed: number[] = []
+    for (const [k, bytes] of opened.entries())
+      if (bytes && infos[k]?.compressionHeader === 0 && infos[k].encryptionKeyId === 0) take(k, bytes)
+      else if (bytes) compressed.push(k)
+    await mapLimited(compressed, expandParallelism, async (k) => {
+      const plain = await expandOpened(infos[k] as ContentInfo, opened[k] as Buffer).catch(() => undefined)
+      if (plain) take(k, plain)
+    })
+    return plains
   }
 
   *iterate(range: IdRange, includeDeleted: boolean): Iterable<ContentInfo> {

@@ -52,6 +52,9 @@ export interface ContentReader {
   /** Plaintext. It may lie in what `memory` returned, which must stay untouched until then; that may be asked for more than once, or never.
    *  ContentNotFoundError, CorruptContentError, or the storage's errors. */
   get(id: ContentId, memory?: PlainMemory): Promise<Buffer>
+  /** Plaintexts of many small contents, packs read in pieces that hold several; absent where that would be no faster. Undefined for what
+   *  `get` has to be asked for: it is larger than `maxBytes`, or anything is wrong with it. */
+  getMany?(ids: readonly ContentId[], maxBytes: number): Promise<(Buffer | undefined)[]>
   /** Rows in key order, the winner of each ID. */
   iterate(range: IdRange, includeDeleted: boolean): Iterable<ContentInfo>
   /** Loads packs or ranges into the cache ahead of use (spec 02, 6.5); errors are not thrown. Returns the known IDs. */

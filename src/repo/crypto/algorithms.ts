@@ -28,6 +28,9 @@ export interface Cipher {
   /** open on another thread where that pays. With `memory` the result may lie in what that returns, which must be as long as it is asked
    *  for; its bytes are rubbish when this rejects. */
   openAsync(sealed: Uint8Array, identity: Uint8Array, memory?: (sizeBytes: number) => Buffer): Promise<Buffer>
+  /** open for many that lie in one piece of memory: start and length of each in `ranges`, identities of 16 bytes one after another. What does
+   *  not decrypt is undefined: opening it by itself tells why. Absent where that would be no faster. */
+  readonly openRanges?: ((whole: Uint8Array, ranges: Uint32Array, identities: Uint8Array) => Promise<(Buffer | undefined)[]>) | undefined
   /** openAsync for a range of an open file, without the sealed bytes passing through JavaScript. Absent where that cannot be done: no
    *  addon, or error correction around the bytes. Rejects for whatever is wrong; reading the bytes and opening them tells what. */
   readonly openFile?:

@@ -60,6 +60,7 @@ class ContentCipher implements Cipher {
   readonly overheadBytes = overheadBytes
   readonly openFile: Cipher['openFile']
   readonly sealInPlace: Cipher['sealInPlace']
+  readonly openRanges: Cipher['openRanges']
 
   constructor(
     readonly name: string,
@@ -76,6 +77,7 @@ class ContentCipher implements Cipher {
         ? async (fd, offset, length, identity, memory) =>
             native.openFile(nativeNumber, secret, fd, offset, length, identity, memory?.(length - overheadBytes))
         : undefined
+    this.openRanges = native && !ecc ? (whole, ranges, identities) => this.openTogether(native, whole, ranges, identities) : undefined
     this.sealInPlace =
       native && !ecc && !randomNonce
         ? async (plains, identities) => {
@@ -124,6 +126,24 @@ class ContentCipher implements Cipher {
       const start = at
       at += length + overheadBytes
       return out.subarray(start, at)
+    })
+  }
+
+  private async openTogether(
+    native: NativeAddon,
+    whole: Uint8Array,
+    ranges: Uint32Array,
+    identities: Uint8Array,
+  ): Promise<(Buffer | undefined)[]> {
+    const count = ranges.length / 2
+    const lengths = Array.from({ length: count }, (_, i) => (ranges[2 * i + 1] as number) - overheadBytes)
+    const out = Buffer.allocUnsafeSlow(lengths.reduce((sum, n) => sum + n, 0))
+    const states = new Uint8Array(count)
+    await native.openRanges(this.nativeNumber, this.secret, whole, ranges, identities, out, states)
+    let at = 0
+    return lengths.map((length, i) => {
+      at += length
+      return states[i] === 1 ? out.subarray(at - length, at) : undefined
     })
   }
 

@@ -6,7 +6,7 @@ import { concatenate } from './concatenate.ts'
 import { ObjectTooLargeError, UnknownSplitterError } from './errors.ts'
 import type { ObjectId, ObjectManager, ObjectWriterOptions } from './object.ts'
 import { directObjectId } from './object-id.ts'
-import { areObjectsPresent, contentsOf, isObjectPresent } from './parts.ts'
+import { areObjectsPresent, contentsOf, isObjectPresent, readManyObjects } from './parts.ts'
 import { openObject } from './reader.ts'
 import { ByteBudget, SegmentBuffers } from './segment-buffers.ts'
 import { type SplitterType, splitterByName, splitterNames } from './splitter/registry.ts'
@@ -41,6 +41,7 @@ export function createObjectManager({ contents, format }: ObjectManagerOptions):
       if (object.sizeBytes > maxBytes) throw new ObjectTooLargeError(id, object.sizeBytes, maxBytes)
       return object.all()
     },
+    readMany: (ids, maxBytes) => readManyObjects(contents, ids, maxBytes),
     contentsOf: (id) => contentsOf(contents, id),
     isPresent: (id) => isObjectPresent(contents, id),
     arePresent: (ids) => areObjectsPresent(contents, ids),

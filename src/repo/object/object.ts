@@ -73,6 +73,9 @@ export interface ObjectManager {
   open(id: ObjectId, memory?: PlainMemory): Promise<ObjectReader>
   /** All bytes; refuses more than `maxBytes`. */
   readAll(id: ObjectId, maxBytes?: number): Promise<Buffer>
+  /** readAll for many short objects at once. Undefined for what has to be read by itself: it is longer than `maxBytes`, has several parts,
+   *  is compressed, or anything is wrong with it. */
+  readMany(ids: readonly ObjectId[], maxBytes: number): Promise<(Buffer | undefined)[]>
   /** Contents an object is made of, index streams included (spec 03, 1.5). */
   contentsOf(id: ObjectId): Promise<ContentId[]>
   /** True when every content of the object can be counted on (ContentReader.isPresent). */

@@ -12,7 +12,10 @@ export class HostileEntryError extends KuraError {
 
 /** Refuses names that would lead out of their directory: empty, `.`, `..`, with a slash or a zero byte. Throws HostileEntryError. */
 export function checkName(name: string): string {
-  if (name === '' || name === '.' || name === '..' || name.includes('/') || name.includes('\0'))
-    throw new HostileEntryError(`the entry name ${JSON.stringify(name)} is not a file name; it is not restored`)
+  if (!isFileName(name)) throw new HostileEntryError(`the entry name ${JSON.stringify(name)} is not a file name; it is not restored`)
   return name
 }
+
+/** Whether a name stays in its directory. */
+export const isFileName = (name: string): boolean =>
+  name !== '' && name !== '.' && name !== '..' && !name.includes('/') && !name.includes('\0')

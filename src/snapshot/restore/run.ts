@@ -7,8 +7,9 @@ import type { Repository } from '#repo/repository/repository.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import { readDirectory, readStoredDirectory } from '#snapshot/tree/repository-tree.ts'
 import { setAttributes, setNewFileAttributes } from './attributes.ts'
+import { batchesOf, restoreTogether } from './batch.ts'
 import { deleteExtra } from './delete-extra.ts'
-import { checkName, HostileEntryError, RestoreConflictError } from './errors.ts'
+import { checkName, HostileEntryError, isFileName, RestoreConflictError } from './errors.ts'
 import { enterDirectory } from './local-directory.ts'
 import { removeDrafts, restoreFile } from './local-file.ts'
 import {
@@ -134,7 +135,12 @@ function clearPlaceholder(run: Run, path: string): void {
 async function restoreChildren(run: Run, entries: readonly DirectoryEntry[], path: string, relative: string, ancestors: readonly string[]) {
   const pending = new Set<Promise<void>>()
   for (const child of entries) count(run.counters, child)
-  for (const child of entries) {
+  const { batches, others } = batchesOf(entries, (child) => goesInBatch(run, child, ancestors.length))
+  for (const batch of batches) {
+    const work = restoreBatch(run, batch, path, relative, ancestors).finally(() => pending.delete(work))
+    pending.add(work)
+  }
+  for (const child of others) {
     if (run.signal?.aborted) break
     const childRelative = relative === '' ? child.name : `${relative}/${child.name}`
     let childPath: string
@@ -159,6 +165,46 @@ async function restoreChildren(run: Run, entries: readonly DirectoryEntry[], pat
     if (pending.size >= 4 * run.files.limit) await Promise.race(pending)
   }
   await Promise.all(pending)
+}
+
+/** Whether a file is made together with others: it is short, and nothing has to be known of what may stand there. */
+function goesInBatch(run: Run, entry: DirectoryEntry, depth: number): boolean {
+  const { options } = run
+  if (options.skipExisting || options.resume !== 'no' || options.writeFilesAtomically || options.writeSparseFiles || options.flushFiles)
+    return false
+  return entry.type === 'f' && isFileName(entry.name) && !isShallow(run, entry, depth)
+}
+
+/** Makes the files of a batch; never rejects. What stands in the way of one, or is wrong with it, is found out by restoring it by itself. */
+async function restoreBatch(
+  run: Run,
+  batch: readonly DirectoryEntry[],
+  path: string,
+  relative: string,
+  ancestors: readonly string[],
+): Promise<void> {
+  const left = await run.files.run(async () => {
+    if (run.signal?.aborted) return []
+    const { counters, repository, options } = run
+    const done = await restoreTogether(repository, batch, path, options).catch(() => new Set<DirectoryEntry>())
+    for (const entry of done) {
+      counters.files++
+      counters.bytes += entry.sizeBytes
+      const clearing = run.placeholders.has(path) ? () => clearPlaceholder(run, join(path, entry.name)) : undefined
+      try {
+        clearing?.()
+      } catch (error) {
+        fail(run, relative === '' ? entry.name : `${relative}/${entry.name}`, error)
+      }
+    }
+    if (done.size > 0) run.observer?.progress?.(counters)
+    return batch.filter((entry) => !done.has(entry))
+  })
+  await Promise.all(
+    left.map((entry) =>
+      restoreEntry(run, entry, join(path, entry.name), relative === '' ? entry.name : `${relative}/${entry.name}`, ancestors),
+    ),
+  )
 }
 
 function count(counters: RestoreCounters, entry: DirectoryEntry): void {

@@ -19,6 +19,8 @@ export interface ContentSource {
   fetch(info: ContentInfo): Promise<Buffer>
   /** Runs `use`, which reads `sizeBytes`, with a descriptor of the pack, where packs are plain files that are read without a cache. Throws as fetch does. */
   readonly withFile?: (<T>(pack: BlobId, use: (fd: number) => Promise<T>, sizeBytes: number) => Promise<T>) | undefined
+  /** Bytes of a pack, where there is no cache in between. Throws as fetch does. */
+  readonly fetchRange?: ((pack: BlobId, offset: number, length: number) => Promise<Buffer>) | undefined
   /** Forgets the cached bytes of a content that turned out to be damaged. True when there were any, so that fetching again may help. */
   forget(info: ContentInfo): Promise<boolean>
   /** Spec 02, 6.5. Errors are swallowed. */
@@ -31,6 +33,7 @@ export interface ContentSource {
 export function directSource(storage: BlobReader): ContentSource {
   return {
     fetch: (info) => storage.get(info.packBlob, { offset: info.packOffset, length: info.packedLength }),
+    fetchRange: (pack, offset, length) => storage.get(pack, { offset, length }),
     forget: async () => false,
     prefetch: async () => undefined,
     loadPack: async () => undefined,
