@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 import { messageOf } from '#base/errors.ts'
 import type { CommandContext } from '#cli/context.ts'
 import { CommandError, SilentFailure } from '#cli/exit.ts'
@@ -52,10 +53,14 @@ interface WantedSource {
   readonly isOverridden: boolean
 }
 
+/** The engine is to inline little: for a program that runs for seconds it costs more to compile large functions than they save. */
+const compilerFlags = '--max-inlined-bytecode-size-cumulative=100'
+
 export const create = defineCommand({
   args: [{ name: 'source', type: 'string', repeated: true }],
   flags,
   async run(c, values) {
+    setFlagsFromString(compilerFlags)
     const name = values['stdin-file']
     const stream = name === undefined ? {} : { stream: { name: checkedName(name), data: c.io.inputStream() } }
     const settings = { ...requestSettings(c, values), ...stream }
