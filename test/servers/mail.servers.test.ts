@@ -7,6 +7,7 @@ import { createInterface, type Interface } from 'node:readline'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { KuraHome } from '../support/kura.ts'
 import { repositoryRoot } from '../support/shared.ts'
+import { whyNoServers } from './object-stores.ts'
 
 interface Mail {
   readonly from: string
@@ -62,7 +63,7 @@ const configure = (port: string, ...more: string[]) =>
     ...['--mail-from=kura@example.com', '--mail-to=ann@example.com, bob@example.com', ...more],
   )
 
-describe('mail', () => {
+describe.skipIf(whyNoServers !== undefined)('mail (needs scripts/install-servers)', () => {
   test('goes to all receivers of a plain server, and to those of the copy', async () => {
     const port = await start()
     const mail = nextMail()
