@@ -125,6 +125,45 @@ describe.skipIf(whyNoServers !== undefined)(`a bad line to S3${whyNoServers ? ` 
     expect(listTree(home.path('whole'))).toEqual(listAsRestored(source))
   })
 
+  test.each([
+    [
+      'a region that is not the bucket’s',
+      'GET',
+      301,
+      'PermanentRedirect',
+      ['snapshot', 'list'],
+      /the bucket is in another region\. Check --region/,
+    ],
+    [
+      'a clock that is wrong',
+      'GET',
+      403,
+      'RequestTimeTooSkewed',
+      ['snapshot', 'list'],
+      /clocks differ too much\. Set this machine's clock/,
+    ],
+    ['a session that is over', 'GET', 400, 'ExpiredToken', ['snapshot', 'list'], /token has expired\. Connect again with a new one/],
+    ['a quota that is full', 'PUT', 403, 'QuotaExceeded', ['snapshot', 'create'], /quota is used up.*Free some space or raise the quota/],
+    [
+      'no right to delete',
+      'DELETE',
+      403,
+      'AccessDenied',
+      ['maintenance', 'run', '--full', '--safety=none'],
+      /rights to list, read, write and delete/,
+    ],
+  ])('one clear line says: %s', async (what, method, status, code, words, line) => {
+    if (words[1] === 'create') writeFileSync(join(source, 'unseen'), contentBytes({ gen: 'random', seed: 60, size: 100_000 }))
+    if (method === 'DELETE') await home.ok('snapshot', 'create', source)
+    proxy.plan = (r) => (r.method === method ? { kind: 'status', status, body: slowDown.replace('SlowDown', code) } : undefined)
+    const run = await home.run(...words, ...(words[1] === 'create' ? [source] : []))
+    proxy.plan = () => undefined
+    expect(run.status, what).toBe(1)
+    const clear = run.stderr.split('\n').filter((each) => line.test(each))
+    expect(clear.length, run.stderr).toBeGreaterThan(0)
+    expect(run.stderr).not.toMatch(/internal error|\n\s+at |unable to complete/)
+  })
+
   test('a service that is away is an error in the end, not a hang', async () => {
     proxy.plan = () => ({ kind: 'status', status: 503, body: slowDown })
     const run = await home.run('snapshot', 'list')

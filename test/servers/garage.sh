@@ -15,7 +15,7 @@ base=${GARAGE_PORT:-43900}
 nodes=()
 end() {
   for pid in "${nodes[@]}"; do kill "$pid" 2>/dev/null || true; done
-  wait 2>/dev/null || true
+  sleep 1
   rm -rf "$place"
 }
 trap end EXIT
@@ -39,6 +39,7 @@ api_bind_addr = "127.0.0.1:$((base + 10 + n))"
 CONFIG
   "$garage" -c "$place/node$n/garage.toml" server >"$place/node$n/log" 2>&1 &
   nodes[n]=$!
+  disown
 done
 on() { # NODE WORDS...: the command line of one node
   local n=$1
@@ -67,7 +68,7 @@ flags=(s3 --bucket=kura --endpoint="127.0.0.1:$((base + 11))" --disable-tls --re
 source=$place/source
 mkdir -p "$source"
 for i in $(seq 20); do head -c 4000000 /dev/urandom >"$source/first$i"; done
-"$kura" repository create "${flags[@]}" 2>&1 | sed 's/^/    /'
+"$kura" repository create "${flags[@]}" >/dev/null 2>&1
 "$kura" snapshot create "$source" 2>&1 | tail -n 1
 for i in $(seq 60); do head -c 4000000 /dev/urandom >"$source/second$i"; done
 
@@ -91,20 +92,26 @@ if [ "$status" -ne 0 ]; then
 fi
 rm -rf "$place/cache"
 "$kura" snapshot verify --verify-files-percent=100 2>&1 | tail -n 2
-"$kura" restore "$source" "$place/restored" 2>&1 | tail -n 1
+"$kura" restore "$source" "$place/restored" 2>&1 | grep '^Restored'
 diff -r "$source" "$place/restored"
 say 'with two nodes: verified and restored, byte for byte'
 
 rm -rf "$place/node3/data" "$place/restored" "$place/cache"
 "$garage" -c "$place/node3/garage.toml" server >>"$place/node3/log" 2>&1 &
 nodes[3]=$!
-for _ in $(seq 50); do on 3 status >/dev/null 2>&1 && break; sleep 0.2; done
-say 'node 3 is back, its data lost'
+disown
+healthy() { on 1 status 2>/dev/null | sed '/FAILED/,$d' | grep -c ' 127\.0\.0\.1:' || true; }
+for _ in $(seq 300); do
+  [ "$(healthy)" = 3 ] && break
+  on 1 node connect "$(cat "$place/id3")" >/dev/null 2>&1 || true
+  sleep 0.2
+done
+say "node 3 is back, its data lost; $(healthy) nodes are healthy"
 on 3 repair --all-nodes --yes blocks >/dev/null 2>&1 || true
 kill -9 "${nodes[2]}"
 say 'node 2 is killed'
 "$kura" maintenance run --full --safety=none 2>&1 | tail -n 1
 "$kura" snapshot verify --verify-files-percent=100 2>&1 | tail -n 1
-"$kura" restore "$source" "$place/restored" 2>&1 | tail -n 1
+"$kura" restore "$source" "$place/restored" 2>&1 | grep '^Restored'
 diff -r "$source" "$place/restored"
 say 'nothing was lost'
