@@ -1,5 +1,7 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { parseConnectionInfo } from '#repo/blob/registry.ts'
+import { sharedPath } from '../../support/shared.ts'
 
 /** As Kopia writes them (spec 04, 4.3 and 4.8). */
 const written: Readonly<Record<string, object>> = {
@@ -28,4 +30,15 @@ test.each(Object.keys(written))('a %s connection without its place is refused', 
 
 test('the CLI’s name "azure" is no type', async () => {
   await expect(parseConnectionInfo({ type: 'azure', config: {} })).rejects.toThrow(/unknown storage type "azure".*azureBlob/)
+})
+
+test('every connection of the fixtures, shown by Kopia, is accepted as it is', async () => {
+  let count = 0
+  for (const name of readdirSync(sharedPath('fixtures')).filter((each) => each.endsWith('.json'))) {
+    const { status } = JSON.parse(readFileSync(sharedPath('fixtures', name), 'utf8')) as { status?: { storage?: unknown } }
+    if (!status?.storage) continue
+    expect(await parseConnectionInfo(status.storage), name).toEqual(status.storage)
+    count++
+  }
+  expect(count).toBeGreaterThan(40)
 })

@@ -6,17 +6,27 @@ import type { S3Options } from './options.ts'
 const awsHost = /(?:^|\.)amazonaws\.com(?:\.cn)?(?::\d+)?$/
 const virtualHosts = /(?:^|\.)(?:amazonaws\.com(?:\.cn)?|storage\.googleapis\.com|aliyuncs\.com)(?::\d+)?$/
 
+/** A connection on which nothing moves is given up after this time. */
+const defaultStallMs = 60_000
+
 /** A client for one bucket, whose region is known or found out. Errors are those of the SDK, and CredentialsError. */
-export async function s3Client(options: S3Options): Promise<S3Client> {
+export async function s3Client(options: S3Options, stallMs = defaultStallMs): Promise<S3Client> {
   // The warning about Node 20 is for those who choose the SDK, not for those who run this.
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true'
   const agents = httpAgents({ verify: options.verify, ...(options.rootCa ? { ca: options.rootCa } : {}) })
   const keys = await keysOf(options, agents)
   const region = options.region || regionOfHost(options.endpoint) || (await regionOfBucket(options, keys, agents))
-  return build(options, keys, agents, region)
+  return build(options, { keys, agents, region, stallMs })
 }
 
-async function build(options: S3Options, keys: KeyProvider | undefined, agents: HttpAgents, region: string, pathStyle = false) {
+interface Means {
+  readonly keys: KeyProvider | undefined
+  readonly agents: HttpAgents
+  readonly region: string
+  readonly stallMs: number
+}
+
+async function build(options: S3Options, { keys, agents, region, stallMs }: Means, pathStyle = false) {
   const { S3Client } = await import('@aws-sdk/client-s3')
   const { endpoint, plain, bucket } = options
   const amazon = endpoint === 's3.amazonaws.com'
@@ -30,7 +40,7 @@ async function build(options: S3Options, keys: KeyProvider | undefined, agents: 
     maxAttempts: 2,
     credentials: keys ?? (async () => ({ accessKeyId: '', secretAccessKey: '' })),
     ...(keys ? {} : { signer: { sign: async (request) => request } }),
-    requestHandler: { httpAgent: agents.http, httpsAgent: agents.https, connectionTimeout: 10_000, socketTimeout: 60_000 },
+    requestHandler: { httpAgent: agents.http, httpsAgent: agents.https, connectionTimeout: 10_000, socketTimeout: stallMs },
   }
   const client = new S3Client(config)
   if (!plain) sendUnsigned(client)
@@ -77,7 +87,7 @@ function regionOfHost(endpoint: string): string {
 /** Where the bucket is, by its own word; us-east-1 when it does not tell. */
 async function regionOfBucket(options: S3Options, keys: KeyProvider | undefined, agents: HttpAgents): Promise<string> {
   const { GetBucketLocationCommand } = await import('@aws-sdk/client-s3')
-  const client = await build(options, keys, agents, 'us-east-1', true)
+  const client = await build(options, { keys, agents, region: 'us-east-1', stallMs: defaultStallMs }, true)
   try {
     const { LocationConstraint = '' } = await client.send(new GetBucketLocationCommand({ Bucket: options.bucket }))
     return LocationConstraint === 'EU' ? 'eu-west-1' : LocationConstraint || 'us-east-1'

@@ -1,6 +1,9 @@
 import { createServer } from 'node:http'
+import { createServer as createTcpServer, type Socket } from 'node:net'
 import { afterAll, expect, test } from 'vitest'
 import { CredentialsError, StorageError, StorageFullError, TransientStorageError } from '#repo/blob/errors.ts'
+import { s3Client } from '#repo/blob/s3/client.ts'
+import { getObject } from '#repo/blob/s3/object.ts'
 import { parseS3Options } from '#repo/blob/s3/options.ts'
 import { s3Backend } from '#repo/blob/s3/s3.ts'
 import { fakeService } from '../../../support/fake-service.ts'
@@ -100,4 +103,21 @@ test('a write is one request, and has the time that the server says', async () =
   expect(service.requests.slice(before).map((r) => r.method)).toEqual(['PUT'])
   await storage.close()
   await service.stop()
+})
+
+test.each([
+  ['that never answers', ''],
+  ['that stops in the middle of an answer', 'HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf'],
+])('a service %s is given up after a time, and worth another try', async (_what, said) => {
+  const sockets: Socket[] = []
+  const silent = createTcpServer((socket) => void sockets.push(socket.on('data', () => socket.write(said)).on('error', () => undefined)))
+  await new Promise<void>((resolve) => {
+    silent.listen(0, '127.0.0.1', resolve)
+  })
+  const options = parseS3Options({ ...base, endpoint: `127.0.0.1:${(silent.address() as { port: number }).port}` })
+  const client = await s3Client(options, 300)
+  await expect(getObject(client, options, 'a')).rejects.toThrow(TransientStorageError)
+  client.destroy()
+  for (const socket of sockets) socket.destroy()
+  silent.close()
 })
