@@ -50,12 +50,19 @@ async function start(...args: string[]): Promise<string> {
   const python = join(repositoryRoot, 'build/servers/python/bin/python')
   server = spawn(python, [join(repositoryRoot, 'test/servers/smtpd.py'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   lines = createInterface({ input: server.stdout as NodeJS.ReadableStream })
-  return ((await once(lines, 'line')) as [string])[0]
+  return nextLine()
 }
 
-async function nextMail(): Promise<Mail> {
-  return JSON.parse(((await once(lines, 'line')) as [string])[0]) as Mail
+/** Throws when the server ends instead. */
+async function nextLine(): Promise<string> {
+  const gone = once(lines, 'close').then(() => {
+    throw new Error('the mail server has ended')
+  })
+  gone.catch(() => undefined)
+  return Promise.race([once(lines, 'line').then(([line]) => line as string), gone])
 }
+
+const nextMail = async (): Promise<Mail> => JSON.parse(await nextLine()) as Mail
 
 const configure = (port: string, ...more: string[]) =>
   home.run(
