@@ -4,6 +4,7 @@ import type { Reply } from '#fuse/operations.ts'
 import type { PlainMemory } from '#repo/content/store.ts'
 import type { ObjectId, ObjectManager } from '#repo/object/object.ts'
 import { isIndirect } from '#repo/object/object-id.ts'
+import { ActiveReaders } from './active-readers.ts'
 import { withDeadline } from './deadline.ts'
 import { type ObjectSegments, openSegments } from './object-segments.ts'
 import type { SegmentCache } from './segment-cache.ts'
@@ -21,6 +22,8 @@ const slackReads = 16
 const maxSlackBytes = 4 << 20
 const nothing = new Uint8Array(0)
 
+/** Reads after which somebody who has not read again counts as gone. */
+const activeReads = 64
 /** Readers of one object that are told apart by where they are. */
 const readersPerObject = 4
 
@@ -37,6 +40,7 @@ interface ReadPosition {
 export class FileReader {
   private readonly indirect = new LRUCache<ObjectId, Promise<ObjectSegments>>({ max: openObjects })
   private readonly opened = new LRUCache<ObjectId, ObjectSegments>({ max: openObjects })
+  private readonly active = new ActiveReaders(activeReads)
   private readonly positions = new LRUCache<ObjectId, ReadPosition[]>({ max: openObjects })
 
   constructor(
@@ -122,13 +126,14 @@ export class FileReader {
 
   private async segment(id: ObjectId, object: ObjectSegments, offset: number): Promise<{ start: number; end: number; bytes: Uint8Array }> {
     const { start, end } = object.segmentAt(offset)
-    const bytes = await this.cache.get(segmentKey(id, start), (memory) => object.load(start, end, memory))
+    const bytes = await this.cache.get(segmentKey(id, start), (memory) => object.load(start, end, memory), end - start)
     return { start, end, bytes }
   }
 
   /** Asks for what a forward reader wants next. */
   private readAhead(id: ObjectId, object: ObjectSegments, offset: number, end: number): void {
     const position = this.positionAt(id, offset, Math.min((end - offset) * slackReads, maxSlackBytes))
+    this.active.note(position)
     const isFirst = position.next === offset && position.aheadTo === 0
     position.next = Math.max(position.next, end)
     // The first read of a reader says nothing yet, unless it begins at the beginning and is long.
@@ -136,7 +141,9 @@ export class FileReader {
       position.aheadTo = end
       return
     }
-    position.aheadBytes = Math.min(Math.max(firstAheadBytes, position.aheadBytes * 2), maxAheadBytes, this.cache.maxBytes / 4)
+    // What is read ahead for many must not drive out what others have not come to yet.
+    const share = this.cache.maxBytes / (2 * Math.max(2, this.active.count))
+    position.aheadBytes = Math.min(Math.max(firstAheadBytes, position.aheadBytes * 2), maxAheadBytes, share)
     const limit = Math.min(position.next + position.aheadBytes, object.sizeBytes)
     for (let at = Math.max(offset, position.aheadTo); at < limit; ) {
       const { start, end: segmentEnd } = object.segmentAt(at)

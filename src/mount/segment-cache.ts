@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { LRUCache } from 'lru-cache'
 import type { PlainMemory } from '#repo/content/store.ts'
 import { SegmentMemory } from './segment-memory.ts'
@@ -20,6 +21,9 @@ export class SegmentCache {
   private readonly loading = new Map<string, Promise<Uint8Array>>()
   private readonly memory: SegmentMemory | undefined
   private aheadBytes = 0
+  /** Memory of the parts that are being loaded, and those who wait for it to become less. */
+  private loadingBytes = 0
+  private readonly waiting: (() => void)[] = []
 
   /** `maxBytes`: what is kept; `maxAheadBytes`: what may be on its way ahead of use at one time, over all files. */
   constructor(
@@ -44,13 +48,14 @@ export class SegmentCache {
     return this.kept.get(key)
   }
 
-  /** The part, from memory or by `load`; those who want it at the same time share one load. A failure is not remembered. */
-  get(key: string, load: Load): Promise<Uint8Array> {
+  /** The part, from memory or by `load`; those who want it at the same time share one load. A failure is not remembered. `sizeBytes`: how long
+   *  it will be, where that is known. */
+  get(key: string, load: Load, sizeBytes = 0): Promise<Uint8Array> {
     const found = this.kept.get(key)
     if (found !== undefined) return Promise.resolve(found)
     const running = this.loading.get(key)
     if (running !== undefined) return running
-    const started = this.load(load).then(
+    const started = this.load(load, sizeBytes).then(
       (bytes) => {
         this.kept.set(key, bytes)
         if (!this.kept.has(key)) this.memory?.giveBack(bytes) // too long to be kept
@@ -74,14 +79,34 @@ export class SegmentCache {
     const done = (): void => {
       this.aheadBytes -= sizeBytes
     }
-    this.get(key, load).then(done, done) // whoever reads it gets the error
+    this.get(key, load, sizeBytes).then(done, done) // whoever reads it gets the error
     return true
   }
 
-  /** Loads into memory that is used again; what of it the result does not lie in goes back at once. */
-  private async load(load: Load): Promise<Uint8Array> {
+  /** Loads into memory that is used again, and lets go of old parts before: what is kept and what is loaded have one bound together. */
+  private async load(load: Load, sizeBytes: number): Promise<Uint8Array> {
     const { memory } = this
     if (memory === undefined) return load()
+    while (this.loadingBytes > 0 && this.loadingBytes + sizeBytes > this.kept.maxSize / 2)
+      await new Promise<void>((resolve) => this.waiting.push(resolve))
+    this.loadingBytes += sizeBytes
+    try {
+      if (this.makeRoom()) await nextTurn() // from then on it can be used
+      return await this.loadInto(memory, load)
+    } finally {
+      this.loadingBytes -= sizeBytes
+      for (const go of this.waiting.splice(0)) go()
+    }
+  }
+
+  private makeRoom(): boolean {
+    const before = this.kept.size
+    while (this.kept.size > 0 && this.kept.calculatedSize + this.loadingBytes > this.kept.maxSize) this.kept.pop()
+    return this.kept.size < before
+  }
+
+  /** What of the memory the result does not lie in goes back at once. */
+  private async loadInto(memory: SegmentMemory, load: Load): Promise<Uint8Array> {
     const taken: Uint8Array[] = []
     const take = (sizeBytes: number): Buffer => {
       const bytes = memory.take(sizeBytes)

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
+import { ActiveReaders } from '#mount/active-readers.ts'
 import { SegmentCache } from '#mount/segment-cache.ts'
 import { SegmentMemory } from '#mount/segment-memory.ts'
 import type { PlainMemory } from '#repo/content/store.ts'
@@ -13,6 +14,17 @@ const part =
     (memory?.(sizeBytes) ?? Buffer.alloc(sizeBytes)).fill(fill)
 
 const reusing = (maxBytes: number): SegmentCache => new SegmentCache(maxBytes, maxBytes, { reusesMemory: true })
+
+test('readers that have not read for a while are not counted', () => {
+  const active = new ActiveReaders(8)
+  const [a, b, c] = [{}, {}, {}]
+  for (const reader of [a, b, a, c]) active.note(reader)
+  expect(active.count).toBe(3)
+  for (let i = 0; i < 7; i++) active.note(b)
+  expect(active.count).toBe(2)
+  active.note(b)
+  expect(active.count).toBe(1)
+})
 
 describe('memory of parts', () => {
   test('is used again once it is given back, and not in the same turn', async () => {
@@ -62,10 +74,11 @@ describe('a cache that uses memory again', () => {
     const reader = async (): Promise<void> => {
       for (let i = 0; i < 60; i++) {
         const key = random(20)
-        const bytes = await cache.get(`${key}`, async (memory) => {
+        const load = async (memory?: PlainMemory): Promise<Buffer> => {
           await nextTurn()
           return part(mib + key * 1000, key)(memory)
-        })
+        }
+        const bytes = await cache.get(`${key}`, load, mib + key * 1000)
         expect([bytes[0], bytes[bytes.length >> 1], bytes.at(-1), bytes.length]).toEqual([key, key, key, mib + key * 1000])
         if (random(2) === 0) await nextTurn()
       }
@@ -82,6 +95,34 @@ describe('a cache that uses memory again', () => {
       await nextTurn()
     }
     expect(blocks.size).toBeLessThan(12)
+  })
+
+  test('has one bound for what is kept and what is being loaded', async () => {
+    const cache = reusing(32 * mib)
+    const blocks = new Set<ArrayBufferLike>()
+    let [running, most] = [0, 0]
+    const load = async (memory?: PlainMemory): Promise<Buffer> => {
+      most = Math.max(most, ++running)
+      const bytes = await part(2 * mib, 1)(memory)
+      blocks.add(bytes.buffer)
+      await nextTurn()
+      running--
+      return bytes
+    }
+    for (let round = 0; round < 4; round++) {
+      const keys = Array.from({ length: 40 }, (_, i) => `${round} ${i}`)
+      await Promise.all(keys.map((key) => cache.get(key, load, 2 * mib)))
+    }
+    expect(most).toBeLessThanOrEqual(7)
+    expect(blocks.size).toBeLessThanOrEqual(14 + 8)
+  })
+
+  test('goes on when loads fail that others wait for', async () => {
+    const cache = reusing(16 * mib)
+    const keys = Array.from({ length: 30 }, (_, i) => i)
+    const load = (key: number) => (key % 3 === 0 ? part(4 * mib, key) : () => Promise.reject(new Error('lost')))
+    const outcomes = await Promise.allSettled(keys.map((key) => cache.get(`${key}`, load(key), 4 * mib)))
+    expect(outcomes.map(({ status }) => status === 'fulfilled')).toEqual(keys.map((key) => key % 3 === 0))
   })
 
   test('takes memory back from loads that fail, that use other memory, and that are too long to be kept', async () => {
