@@ -16,7 +16,7 @@ import { readStoredDirectory } from '#snapshot/tree/repository-tree.ts'
 import { type ShownAs, SnapshotOperations } from './adapter.ts'
 import { type BackupOptions, defaultSpoolDirectory, type OpenedOverlay, openOverlays } from './backup/open-overlay.ts'
 import { BackupOperations } from './backup/operations.ts'
-import { BareFolder } from './bare-folder.ts'
+import { BareFolder, reopenFolder } from './bare-folder.ts'
 import type { Control } from './control.ts'
 import { ControlLevels, type ControlViews } from './control-levels.ts'
 import { mountPointPath, removeDeadMount } from './dead-mount.ts'
@@ -130,6 +130,7 @@ export async function mountSnapshots(request: SnapshotMountRequest): Promise<Sna
     for (const { staging } of overlays ?? []) await staging.close()
   }
   const below = overlays === undefined ? undefined : await BareFolder.open(mountPoint)
+  if (overlays === undefined) await reopenFolder(mountPoint).catch(() => false) // a writable mount that was killed may have closed it
   const mounting = driver.mount(operations, {
     mountPoint,
     sourceName: 'kura',
