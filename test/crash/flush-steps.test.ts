@@ -14,7 +14,7 @@ import { repositoryRoot } from '../support/shared.ts'
 import { ended } from '../support/wait.ts'
 
 /** By hand: KURA_FLUSH_STEPS=all kills at every single one. */
-const wantedSteps = process.env['KURA_FLUSH_STEPS'] === 'all' ? Number.MAX_SAFE_INTEGER : Number(process.env['KURA_FLUSH_STEPS'] ?? 24)
+const wantedSteps = process.env['KURA_FLUSH_STEPS'] === 'all' ? Number.MAX_SAFE_INTEGER : Number(process.env['KURA_FLUSH_STEPS'] ?? 16)
 const source = { user: 'user', host: 'host', path: '/steps' }
 const owner = { uid: 0, gid: 0 }
 const client = { username: 'user', hostname: 'host', readOnly: false }
