@@ -95,7 +95,7 @@ describe.skipIf(whyNoLiveMounts !== undefined)(
       const all = JSON.parse(await home.ok('snapshot', 'list', '--all', '--json')) as { id: string; endTime: string }[]
       const newest = all.toSorted((a, b) => (a.endTime < b.endTime ? -1 : 1)).at(-1)
       const restored = home.path(`restored-${round}`)
-      await home.ok('restore', newest?.id ?? '', restored)
+      await home.ok('restore', newest?.id ?? '', restored, '--own-folder-times')
       expect(await answer(`compare ${restored}`)).toBe('ok')
       const { output } = await runFsck(home.path('repo'), 'test-password', '--allow-sessions')
       // What a killed process had written of a blob lies beside the blobs until maintenance takes it away.
