@@ -96,7 +96,8 @@ rm -rf "$place/cache"
 diff -r "$source" "$place/restored"
 say 'with two nodes: verified and restored, byte for byte'
 
-rm -rf "$place/node3/data" "$place/restored" "$place/cache"
+# All its blocks; without the marker in the folder the node would take it for a disk that is not mounted.
+rm -rf "$place"/node3/data/[0-9a-f][0-9a-f] "$place/restored" "$place/cache"
 "$garage" -c "$place/node3/garage.toml" server >>"$place/node3/log" 2>&1 &
 nodes[3]=$!
 disown

@@ -82,7 +82,11 @@ describe.skipIf(why !== undefined)(`Kopia and Kura on one server${why ? ` (skipp
       ...['sftp', '--host=127.0.0.1', `--port=${sshd.port}`, `--username=${sshd.username}`, `--path=${join(sshd.folder, name)}`],
       ...[`--keyfile=${sshd.keyfile}`, `--known-hosts=${sshd.knownHosts}`],
     ],
-    webdav: (name) => ['webdav', `--url=${dav.url}${name}`],
+    webdav: (name) => {
+      // Kopia makes no root.
+      mkdirSync(join(dav.root, name), { recursive: true })
+      return ['webdav', `--url=${dav.url}${name}`]
+    },
     rclone: (name) => ['rclone', `--remote-path=${join(sshd.folder, name)}`],
   }
 
