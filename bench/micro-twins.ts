@@ -1,0 +1,11 @@
+/** What micro.mjs measures the addon against; loaded with the addon switched off. */
+export { crc32cTwin } from '#repo/compression/crc32c.ts'
+export { s2CompressTwin, s2ExpandTwin } from '#repo/compression/s2.ts'
+export { zstdCompress, zstdExpand } from '#repo/compression/zstd.ts'
+export { buildIndex } from '#repo/content/index/build.ts'
+export { parseIndex } from '#repo/content/index/parse.ts'
+export { cipherNames, createCipher } from '#repo/crypto/cipher.ts'
+export { blake3Key, createTwinHasher } from '#repo/crypto/hash.ts'
+export { galoisMultiplyTwin } from '#repo/crypto/reed-solomon.ts'
+export { findBuzhashCut } from '#repo/object/splitter/buzhash.ts'
+export { findRabinKarpCut } from '#repo/object/splitter/rabin-karp.ts'
