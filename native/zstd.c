@@ -28,6 +28,9 @@ static struct {
   size_t (*free_expander)(context_t *);
   size_t (*set_expander)(context_t *, int, int);
   size_t (*expand)(context_t *, out_buffer_t *, in_buffer_t *);
+  size_t (*expand_whole)(context_t *, void *, size_t, const void *, size_t);
+  unsigned long long (*content_size)(const void *, size_t);
+  size_t (*frame_size)(const void *, size_t);
 } zstd;
 
 typedef struct {
@@ -35,15 +38,14 @@ typedef struct {
   bytes_t input;
   int level;
   size_t max_bytes;
-  uint8_t *output;
+  uint8_t *output; /* when it is there before the job runs, it has output_bytes */
   size_t output_bytes;
 } zstd_job_t;
 
 static void run_compress(job_t *job) {
   zstd_job_t *z = (zstd_job_t *)job;
-  size_t bound = zstd.bound(z->input.length);
+  const size_t bound = z->output_bytes;
   context_t *context = zstd.new_compressor();
-  z->output = malloc(bound ? bound : 1);
   size_t written = 0;
   if (!context || !z->output)
     job->failure = "out of memory";
@@ -63,11 +65,42 @@ static bool grow(zstd_job_t *z, size_t *capacity) {
   return true;
 }
 
+/* The length that one frame promises, when it is all there is and the length is allowed; else 0. */
+static size_t promised_length(const zstd_job_t *z) {
+  const unsigned long long promised = zstd.content_size(z->input.data, z->input.length);
+  if (promised == 0 || promised > z->max_bytes) return 0; /* unknown and damaged are beyond any number */
+  return zstd.frame_size(z->input.data, z->input.length) == z->input.length ? (size_t)promised : 0;
+}
+
+/* Straight into memory of the right size, without the window that a stream is copied through. False when it has to be done the other way. */
+static bool expand_whole(zstd_job_t *z, context_t *context) {
+  if (!z->output) return false;
+  if (zstd.expand_whole(context, z->output, z->output_bytes, z->input.data, z->input.length) == z->output_bytes) return true;
+  free(z->output);
+  z->output = NULL;
+  return false;
+}
+
+/* Memory from the thread that gives it back as well is used again; from the pool's threads it would be new each time, a fault for each page. */
+static void prepare_expand(zstd_job_t *z) {
+  z->output_bytes = promised_length(z);
+  if (z->output_bytes > 0) z->output = malloc(z->output_bytes);
+}
+
+static void prepare_compress(zstd_job_t *z) {
+  z->output_bytes = zstd.bound(z->input.length);
+  z->output = malloc(z->output_bytes);
+}
+
 static void run_expand(job_t *job) {
   zstd_job_t *z = (zstd_job_t *)job;
   size_t capacity = z->input.length * 4 + 1024 < z->max_bytes + 1 ? z->input.length * 4 + 1024 : z->max_bytes + 1;
   context_t *context = zstd.new_expander();
-  z->output = malloc(capacity);
+  if (context && expand_whole(z, context)) {
+    zstd.free_expander(context);
+    return;
+  }
+  if (context) z->output = malloc(capacity);
   if (!context || !z->output) {
     job->failure = "out of memory";
   } else {
@@ -104,7 +137,7 @@ static void release_zstd(job_t *job) {
   free(job);
 }
 
-static napi_value start_zstd(napi_env env, napi_callback_info info, void (*run)(job_t *), const char *name) {
+static napi_value start_zstd(napi_env env, napi_callback_info info, void (*prepare)(zstd_job_t *), void (*run)(job_t *), const char *name) {
   size_t argc = 2;
   napi_value argv[2];
   int64_t number;
@@ -123,14 +156,15 @@ static napi_value start_zstd(napi_env env, napi_callback_info info, void (*run)(
   job->input = input;
   job->level = (int)number;
   job->max_bytes = (size_t)number;
+  prepare(job);
   job->job.run = run;
   job->job.finish = finish_zstd;
   job->job.release = release_zstd;
   return start_job(env, &job->job, argv[0], name);
 }
 
-static napi_value compress(napi_env env, napi_callback_info info) { return start_zstd(env, info, run_compress, "kura:zstd"); }
-static napi_value expand(napi_env env, napi_callback_info info) { return start_zstd(env, info, run_expand, "kura:unzstd"); }
+static napi_value compress(napi_env env, napi_callback_info info) { return start_zstd(env, info, prepare_compress, run_compress, "kura:zstd"); }
+static napi_value expand(napi_env env, napi_callback_info info) { return start_zstd(env, info, prepare_expand, run_expand, "kura:unzstd"); }
 
 static bool look_up(void *library, void *slot, const char *name) {
   void *symbol = dlsym(library, name);
@@ -144,7 +178,9 @@ static bool load_library(void) {
          look_up(library, &zstd.new_compressor, "ZSTD_createCCtx") && look_up(library, &zstd.free_compressor, "ZSTD_freeCCtx") &&
          look_up(library, &zstd.set_compressor, "ZSTD_CCtx_setParameter") && look_up(library, &zstd.compress, "ZSTD_compress2") &&
          look_up(library, &zstd.new_expander, "ZSTD_createDCtx") && look_up(library, &zstd.free_expander, "ZSTD_freeDCtx") &&
-         look_up(library, &zstd.set_expander, "ZSTD_DCtx_setParameter") && look_up(library, &zstd.expand, "ZSTD_decompressStream");
+         look_up(library, &zstd.set_expander, "ZSTD_DCtx_setParameter") && look_up(library, &zstd.expand, "ZSTD_decompressStream") &&
+         look_up(library, &zstd.expand_whole, "ZSTD_decompressDCtx") && look_up(library, &zstd.content_size, "ZSTD_getFrameContentSize") &&
+         look_up(library, &zstd.frame_size, "ZSTD_findFrameCompressedSize");
 }
 
 bool register_zstd(napi_env env, napi_value exports) {
