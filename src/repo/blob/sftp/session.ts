@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import type { SFTPWrapper, Client as SshClient } from 'ssh2'
+import type { SFTPWrapper } from 'ssh2'
 import { messageOf, systemCode } from '#base/errors.ts'
 import { CredentialsError, StorageError, TransientStorageError } from '../errors.ts'
 import { isTransientCode } from '../system-errors.ts'
@@ -75,20 +75,23 @@ export class SftpSession {
   }
 }
 
+/** Its own listeners would print. It makes the connection and the SFTP channel; requests go through the channel's own handle, many at once. */
+const quiet = { error: () => undefined, end: () => undefined, close: () => undefined }
+
 /** Connects with the built-in client. Throws CredentialsError, StorageError (host key), TransientStorageError. Source: spec 04, 4.3.7. */
 export async function connectSession(o: SftpOptions, stallMs = defaultStallMs): Promise<SftpSession> {
   const where = `${o.username}@${o.host}:${o.port}`
   const known = await knownKeys(o)
   const privateKey = o.password === '' ? await keyOf(o) : undefined
-  const [
-    { default: ssh2 },
-    {
-      default: { bindingAvailable },
-    },
-  ] = await Promise.all([import('ssh2'), import('ssh2/lib/protocol/crypto.js')])
+  const [{ default: ssh2 }, { default: crypto }, { default: SftpClient }] = await Promise.all([
+    import('ssh2'),
+    import('ssh2/lib/protocol/crypto.js'),
+    import('ssh2-sftp-client'),
+  ])
   const passphrase = process.env[passphraseVariable] ?? ''
   if (privateKey !== undefined) checkKey(ssh2.utils.parseKey(privateKey, passphrase), o, passphrase)
-  const client = new ssh2.Client()
+  const connector = new SftpClient('sftp', quiet)
+  const { client } = connector
   const { socket, reuse } = leanSocket(o.host.replace(/^\[(.*)\]$/, '$1'), o.port)
   let refusal: StorageError | undefined
   return new Promise((resolve, reject) => {
@@ -103,18 +106,9 @@ export async function connectSession(o: SftpOptions, stallMs = defaultStallMs): 
     client.on('error', fail)
     client.on('close', () => fail(new Error('the server closed the connection')))
     client.on('handshake', ({ sc }) => {
-      if (keepsNothing.test(sc.cipher) && !bindingAvailable) reuse()
+      if (keepsNothing.test(sc.cipher) && !crypto.bindingAvailable) reuse()
     })
-    client.on('ready', () =>
-      client.sftp((error, sftp) => {
-        if (error) return fail(error)
-        session = new SftpSession(sftp, where, () => client.destroy(), stallMs)
-        sftp.on('close', () => session?.lose(new Error('the server ended the session')))
-        sftp.on('error', (failure: Error) => session?.lose(failure))
-        resolve(session)
-      }),
-    )
-    client.connect({
+    const connecting = connector.connect({
       sock: socket,
       username: o.username,
       readyTimeout: connectTimeoutMs,
@@ -125,7 +119,14 @@ export async function connectSession(o: SftpOptions, stallMs = defaultStallMs): 
         refusal = hostKeyRefusal(o, known.check(key), key)
         return refusal === undefined
       },
-    } satisfies Parameters<SshClient['connect']>[0])
+    })
+    // What it rejects with has lost what ssh2 said of the reason; the event "error" came first.
+    connecting.then((sftp) => {
+      session = new SftpSession(sftp, where, () => client.destroy(), stallMs)
+      sftp.on('close', () => session?.lose(new Error('the server ended the session')))
+      sftp.on('error', (failure: Error) => session?.lose(failure))
+      resolve(session)
+    }, fail)
   })
 }
 

@@ -28,3 +28,12 @@ declare module 'ssh2/lib/protocol/crypto.js' {
   }
   export default crypto
 }
+
+declare module 'ssh2-sftp-client' {
+  /** What we use of it; its published types know neither the listeners nor the client inside. */
+  export default class SftpClient {
+    constructor(name: string, listeners: { readonly error: () => void; readonly end: () => void; readonly close: () => void })
+    readonly client: import('ssh2').Client
+    connect(config: import('ssh2').ConnectConfig): Promise<import('ssh2').SFTPWrapper>
+  }
+}
