@@ -22,9 +22,11 @@ import { type PreparedContent, prepareContents } from './prepare.ts'
 import { readMany } from './read-many.ts'
 import type { ContentCounters, ContentInfo, ContentStore, ContentToWrite, ContentUpkeep, IdRange, PlainMemory } from './store.ts'
 
-/** Longest time that finished contents wait for an index blob while writing goes on (spec 02, 2.1 step 5). */
 const expandParallelism = 4
+/** Longest time that finished contents wait for an index blob while writing goes on (spec 02, 2.1 step 5). */
 const flushEveryMs = 10 * 60_000
+/** No more of them wait: each costs some 300 bytes of memory until then. */
+const defaultMaxPendingRecords = 200_000
 
 export interface DirectContentStoreParts {
   readonly storage: BlobStorage
@@ -38,6 +40,8 @@ export interface DirectContentStoreParts {
   readonly source: ContentSource
   readonly missing: MissingPacks
   readonly counters: ContentCounters
+  /** Contents that may wait for an index blob; 200,000 when absent. */
+  readonly maxPendingRecords?: number | undefined
   /** Ends what runs in the background. */
   readonly stop: AbortController
 }
@@ -300,7 +304,9 @@ export class DirectContentStore implements ContentStore {
 
   /** Resolves when an append may follow in the same tick. */
   async #readyToAppend(): Promise<void> {
-    if (this.#p.clock.nowMs() > this.#nextFlushMs && !this.#flushing) await this.flush()
+    const { maxPendingRecords = defaultMaxPendingRecords } = this.#p
+    const areMany = this.#p.writer.records.size >= maxPendingRecords && this.#indexFlushOff === 0
+    if ((areMany || this.#p.clock.nowMs() > this.#nextFlushMs) && !this.#flushing) await this.flush()
     do {
       while (this.#flushing) await this.#flushing.catch(() => undefined)
       await this.#p.writer.ready()

@@ -39,6 +39,8 @@ export interface ContentStoreOptions {
   readonly permissive?: boolean
   /** False keeps the indexes as they are until refresh() (maintenance, content verify). Default true. */
   readonly autoRefresh?: boolean
+  /** Contents that may wait for an index blob, for tests. */
+  readonly maxPendingRecords?: number
   readonly warn: (message: string) => void
 }
 
@@ -97,6 +99,7 @@ export async function openContentStore(options: ContentStoreOptions): Promise<Di
     source: caches.source,
     missing,
     counters,
+    maxPendingRecords: options.maxPendingRecords,
     stop,
   })
 }

@@ -215,6 +215,7 @@ export class PackWriter {
     const { storage, counters, onStored } = this.#parts
     try {
       pack.finished ??= [...pack.parts, ...packTail(pack.lengthBytes, pack.records.values(), this.#parts)]
+      pack.records.clear()
       const stored = await storage.put(pack.id, pack.finished)
       this.#failed.delete(pack)
       this.#live.delete(pack.id)

@@ -28,9 +28,16 @@ export class PendingPack {
   /** Adds sealed bytes without copying them; returns their offset. `lease`: of the memory that they lie in. */
   append(sealed: Uint8Array, lease?: Lease): number {
     const offset = this.lengthBytes
-    this.parts.push(sealed)
     this.lengthBytes += sealed.length
-    this.#ends.push(this.lengthBytes)
+    // Contents that were sealed together lie one behind the other: one part for all of them, not thousands.
+    const last = this.parts.at(-1)
+    if (last?.buffer === sealed.buffer && last.byteOffset + last.length === sealed.byteOffset) {
+      this.parts[this.parts.length - 1] = new Uint8Array(last.buffer, last.byteOffset, last.length + sealed.length)
+      this.#ends[this.#ends.length - 1] = this.lengthBytes
+    } else {
+      this.parts.push(sealed)
+      this.#ends.push(this.lengthBytes)
+    }
     if (lease && !this.#leases.has(lease)) {
       this.#leases.add(lease)
       lease.hold()

@@ -162,6 +162,21 @@ test('ten minutes of writing without a flush write an index blob', async () => {
   expect((await namesOf(storage, 'x')).length).toBe(1)
 })
 
+test('so many contents without a flush write an index blob, but not while index flushing is off', async () => {
+  const storage = memoryStorage()
+  const store = await openTestStore(storage, { maxPendingRecords: 3 })
+  await store.withoutIndexFlush(async () => {
+    for (const text of ['a', 'b', 'c', 'd']) await store.put(data(text))
+    expect(await namesOf(storage, 'x')).toEqual([])
+  })
+  await store.put(data('e'))
+  expect((await namesOf(storage, 'x')).length).toBe(1)
+  await store.put(data('f'))
+  expect((await namesOf(storage, 'x')).length).toBe(1)
+  await store.flush()
+  expect([...(await openTestStore(storage)).iterate(allIds, false)].length).toBe(6)
+})
+
 test('a refresh shows what another client has flushed', async () => {
   const blobs = new Map<string, StoredBlob>()
   const [mine, theirs] = [await openTestStore(memoryStorage(undefined, blobs)), await openTestStore(memoryStorage(undefined, blobs))]
