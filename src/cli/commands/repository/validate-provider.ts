@@ -20,13 +20,17 @@ export const validateProvider = defineCommand({
       import('#repo/blob/registry.ts'),
       import('#repo/blob/wrap/retry.ts'),
     ])
-    await validateStorage(repository.blobs, async () => retrying()(await openStorage(repository.blobs.connection, false)), {
+    const connect = async () => retrying()(await openStorage(repository.blobs.connection, false))
+    // Not on the repository's own: its log would be left behind there.
+    const storage = await connect()
+    const options = {
       connections: values['num-storage-connections'] ?? 5,
       concurrencyMs: Number((values['concurrency-test-duration'] ?? defaultConcurrencyNs) / 1_000_000n),
       putWorkers: values['put-blob-workers'] ?? 3,
       getWorkers: values['get-blob-workers'] ?? 3,
       statWorkers: values['get-metadata-workers'] ?? 3,
-      say: (line) => c.log.info(line),
-    })
+      say: (line: string) => c.log.info(line),
+    }
+    await validateStorage(storage, connect, options).finally(() => storage.close())
   },
 })
