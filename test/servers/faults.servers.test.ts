@@ -33,7 +33,7 @@ const lineTroubles: Readonly<Record<string, (connection: number) => LineFault | 
   'connections end after some bytes': (n) => (n % 2 === 0 ? { cutAfterBytes: 60_000 } : undefined),
   'connections end before anything was said': (n) => (n % 3 < 2 ? { cutAfterBytes: 0 } : undefined),
   'connections end in the middle of much data': (n) => (n % 3 < 2 ? { cutAfterBytes: 1_500_000 } : undefined),
-  'all takes 100 ms longer': () => ({ delayMs: 100 }),
+  'all takes 25 ms longer': () => ({ delayMs: 25 }),
   'data drips': () => ({ dripBytes: 30_000, everyMs: 5 }),
 }
 
