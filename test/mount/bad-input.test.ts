@@ -1,5 +1,16 @@
 import { type ChildProcess, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -62,6 +73,14 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`a spool in trouble${whyNoLiveMou
     }
   }
 
+  /** The newest snapshot holds these files and no others. */
+  async function restoresTo(files: Readonly<Record<string, Buffer>>): Promise<void> {
+    const last = (await snapshots()).at(-1)
+    await home.ok('restore', last?.id ?? '', home.path('restored'))
+    expect(readdirSync(home.path('restored')).sort()).toEqual(Object.keys(files))
+    for (const [name, bytes] of Object.entries(files)) expect(readFileSync(home.path('restored', name)).equals(bytes), name).toBe(true)
+  }
+
   test('a damaged journal: what came before is there, the rest is kept aside, and it is said everywhere', async () => {
     await mount()
     for (let i = 0; i < 20; i++) writeFileSync(join(backup, `f${i}`), `content of ${i}`)
@@ -101,20 +120,31 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`a spool in trouble${whyNoLiveMou
     expect(whole).toHaveLength(1)
   })
 
-  test('a limit that is reached: no space for more, but all that was taken is there, can be removed and gets into a snapshot', async () => {
-    await mount('--spool-size', '3MB')
+  test('a limit that is reached: the writer waits for the flush that makes room, and what both wrote gets into snapshots', async () => {
+    await mount('--spool-size', '3MB', '--quiesce', '0s')
     writeFileSync(join(backup, 'first'), noise(2_000_000, 5))
     expect(statfsSync(backup).bavail * statfsSync(backup).bsize).toBeLessThan(1_200_000)
+    writeFileSync(join(backup, 'second'), noise(2_000_000, 6))
+    await home.ok('flush', mountPoint)
+    await restoresTo({ first: noise(2_000_000, 5), second: noise(2_000_000, 6) })
+  })
+
+  test('a limit that is reached while no flush can make room: no space, but all that was taken is there, can be removed and gets into a snapshot', async () => {
+    const repository = home.path('repo')
+    await mount('--spool-size', '3MB', '--quiesce', '0s')
+    writeFileSync(join(backup, 'first'), noise(2_000_000, 5))
+    renameSync(repository, `${repository}-away`)
+    writeFileSync(repository, 'not a folder')
+    expect((await home.run('flush', mountPoint)).status).toBe(1)
     expect(codeOf(() => writeFileSync(join(backup, 'second'), noise(2_000_000, 6)))).toBe('ENOSPC')
     expect(readFileSync(join(backup, 'first')).equals(noise(2_000_000, 5))).toBe(true)
     rmSync(join(backup, 'second'))
+    rmSync(repository)
+    renameSync(`${repository}-away`, repository)
     await home.ok('flush', mountPoint)
     writeFileSync(join(backup, 'third'), noise(2_000_000, 7))
     await home.ok('flush', mountPoint)
-    const last = (await snapshots()).at(-1)
-    await home.ok('restore', last?.id ?? '', home.path('restored'))
-    expect(readdirSync(home.path('restored')).sort()).toEqual(['first', 'third'])
-    expect(readFileSync(home.path('restored/third')).equals(noise(2_000_000, 7))).toBe(true)
+    await restoresTo({ first: noise(2_000_000, 5), third: noise(2_000_000, 7) })
   })
 
   test('a disk that somebody else has filled: no space for more, nothing that was taken is lost, and with room again all goes on', async () => {
