@@ -68,7 +68,20 @@ const servers = {
     const [key, cert] = [join(place, 'key.pem'), join(place, 'cert.pem')]
     const kind = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key, '-out', cert]
     execFileSync('openssl', [...kind, '-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'], { stdio: 'ignore' })
-    const data = ['-d', join(place, 's3'), '-a', '127.0.0.1', '-p', String(port), '--configure-bucket', 'bench', '--key', key, '--cert', cert]
+    const data = [
+      '-d',
+      join(place, 's3'),
+      '-a',
+      '127.0.0.1',
+      '-p',
+      String(port),
+      '--configure-bucket',
+      'bench',
+      '--key',
+      key,
+      '--cert',
+      cert,
+    ]
     await serve(port, process.execPath, ['--no-deprecation', script, ...data])
     const common = ['--bucket=bench', `--endpoint=127.0.0.1:${port}`, `--root-ca-pem-path=${cert}`, '--region=us-east-1']
     return (n) => ({
