@@ -1,6 +1,6 @@
 import { closeSync, lstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync, writeSync } from 'node:fs'
 import { dirname, extname, join, resolve } from 'node:path'
-import { messageOf } from '#base/errors.ts'
+import { messageOf, systemCode } from '#base/errors.ts'
 import { logDirectory } from '#base/paths.ts'
 import type { GlobalValues } from './context.ts'
 import { type LineFile, type LogLevel, type LogSink, logLevels } from './log.ts'
@@ -61,6 +61,10 @@ const nameWithoutEnd = (path: string): string => path.slice(path.lastIndexOf('/'
 /** Lines that wait are written together when they are this long, and at the end. */
 const gatheredLength = 32 * 1024
 
+const sweepAfterMs = 60
+/** A command that runs for longer looks again at its end. */
+const sweepAgainMs = 60_000
+
 /** A file that goes on in another when it is full. Created at the first line; lines are gathered, so that many cost little. */
 class SegmentedFile implements LineFile {
   #descriptor: number | undefined
@@ -68,6 +72,8 @@ class SegmentedFile implements LineFile {
   #bytes = 0
   #waiting = ''
   #broken = false
+  #sweeping: NodeJS.Timeout | undefined
+  #sweptAtMs: number | undefined
   readonly #atExit = () => this.flush()
 
   constructor(
@@ -79,7 +85,10 @@ class SegmentedFile implements LineFile {
   append(line: string): void {
     if (this.#broken) return
     // Whatever ends the process, what was gathered is written.
-    if (this.#waiting === '' && this.#bytes === 0) process.once('exit', this.#atExit)
+    if (this.#waiting === '' && this.#bytes === 0) {
+      process.once('exit', this.#atExit)
+      this.#sweepSoon()
+    }
     if (this.#bytes + this.#waiting.length > 0 && this.#bytes + this.#waiting.length + line.length > this.maxBytes) {
       this.flush()
       this.#next()
@@ -120,14 +129,32 @@ class SegmentedFile implements LineFile {
     return descriptor
   }
 
+  /** Old files are looked at while the key is derived, when there is nothing else to do. */
+  #sweepSoon(): void {
+    const { swept } = this
+    if (!swept) return
+    this.#sweeping = setTimeout(() => {
+      try {
+        // Room for the file of this command, which comes later.
+        sweep(swept.folder, { ...swept.limits, maxFiles: swept.limits.maxFiles - 1 })
+        this.#sweptAtMs = performance.now()
+      } catch {
+        // The look at the end meets the same trouble, and tells of it.
+      }
+    }, sweepAfterMs)
+    this.#sweeping.unref()
+  }
+
   /** Closes the file and deletes old ones beyond the limits. */
   close(): void {
+    clearTimeout(this.#sweeping)
     this.flush()
     process.off('exit', this.#atExit)
     if (this.#descriptor !== undefined) closeSync(this.#descriptor)
     this.#descriptor = undefined
     this.#broken = true
-    if (this.swept && this.#bytes > 0) sweep(this.swept.folder, this.swept.limits)
+    const isDue = this.#sweptAtMs === undefined || performance.now() - this.#sweptAtMs > sweepAgainMs
+    if (this.swept && this.#bytes > 0 && isDue) sweep(this.swept.folder, this.swept.limits)
   }
 }
 
@@ -187,7 +214,7 @@ function linkLatest(folder: string, path: string): void {
 function sweep(folder: string, { maxFiles, maxAgeNs, maxTotalMb }: Limits): void {
   const maxAgeMs = Number(maxAgeNs / 1_000_000n)
   const maxBytes = maxTotalMb * 1e6
-  const files = readdirSync(folder)
+  const files = namesIn(folder)
     .filter((name) => name.startsWith('kopia-') && name.endsWith('.log'))
     .flatMap((name) => {
       const found = lstatSync(join(folder, name), { throwIfNoEntry: false })
@@ -200,6 +227,15 @@ function sweep(folder: string, { maxFiles, maxAgeNs, maxTotalMb }: Limits): void
     const isOld = i >= maxFiles || total > maxBytes || Date.now() - at > maxAgeMs
     if (isOld) rmSync(join(folder, name), { force: true })
   })
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return []
+    throw error
+  }
 }
 
 const two = (n: number): string => String(n).padStart(2, '0')

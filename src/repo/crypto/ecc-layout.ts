@@ -1,7 +1,9 @@
-import { crc32 } from 'node:zlib'
 import { TooManyErrorsError } from './errors.ts'
 import { UnknownAlgorithmError } from './hash.ts'
 import { galoisMultiply, parityMatrix, rebuildData } from './reed-solomon.ts'
+
+/** Loading zlib takes milliseconds, which repositories without error correction need not wait for. */
+const crc32 = (data: Uint8Array): number => process.getBuiltinModule('node:zlib').crc32(data)
 
 /** The only name of spec 01, 1.20. */
 export const eccNames: readonly string[] = ['REED-SOLOMON-CRC32']

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { gzipSync } from 'node:zlib'
 import type { Clock } from '#base/clock.ts'
 import type { BlobStorage } from '#repo/blob/storage.ts'
 import type { StorageCall } from '#repo/blob/wrap/log.ts'
@@ -97,7 +96,7 @@ export class ContentLog {
     this.#lines = []
     this.#length = 0
     const name = `${this.#name}_${this.#startSeconds}_${Math.floor(this.clock.nowMs() / 1000)}_${++this.#segment}_`
-    const { id, data } = sealBlob(hasher, cipher, name, gzipSync(text))
+    const { id, data } = sealBlob(hasher, cipher, name, process.getBuiltinModule('node:zlib').gzipSync(text))
     this.#storing = this.#storing
       .then(() => blobs.put(id, [data]))
       .then(
