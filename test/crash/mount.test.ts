@@ -96,7 +96,8 @@ describe.skipIf(whyNoLiveMounts !== undefined)(
       const newest = all.toSorted((a, b) => (a.endTime < b.endTime ? -1 : 1)).at(-1)
       const restored = home.path(`restored-${round}`)
       await home.ok('restore', newest?.id ?? '', restored, '--own-folder-times')
-      expect(await answer(`compare ${restored}`)).toBe('ok')
+      const compared = await answer(`compare ${restored}`)
+      expect(compared, compared).toBe('ok')
       const { output } = await runFsck(home.path('repo'), 'test-password', '--allow-sessions')
       // What a killed process had written of a blob lies beside the blobs until maintenance takes it away.
       expect(output.split('\n').filter((l) => l.startsWith('VIOLATION') && !/foreign file .*\.tmp\./.test(l))).toEqual([])
@@ -121,7 +122,8 @@ describe.skipIf(whyNoLiveMounts !== undefined)(
           expect(stopped, `round ${round} of seed ${seed}`).toMatch(/^stopped \d+$/)
           operations = Number(stopped.slice(8))
           await mount()
-          expect(await answer('check'), `round ${round} of seed ${seed}`).toBe('ok')
+          const checked = await answer('check')
+          expect(checked, `round ${round} of seed ${seed}: ${checked}`).toBe('ok')
           if (round % killsBetweenLooks === 0 || round === kills) await look(round)
         }
         // Else they were not killed under load.

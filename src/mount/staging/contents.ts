@@ -35,6 +35,11 @@ export class StagingContents {
 
   write(node: StagingNode, offset: number, data: Uint8Array, facts: NodeFacts): void {
     if (!Number.isSafeInteger(offset + data.length)) fail(EFBIG)
+    this.place(node, facts, [this.staged(node, offset, data)])
+  }
+
+  /** Puts bytes into the spool; they are the file's once a record says so. */
+  private staged(node: StagingNode, offset: number, data: Uint8Array): Range {
     const promised = Math.min(node.reservedBytes, data.length)
     this.spool.admit(data.length, promised)
     this.tree.touch(node)
@@ -42,7 +47,7 @@ export class StagingContents {
     node.reservedBytes -= promised
     this.spool.reservedBytes -= promised
     this.markUnsynced(node)
-    this.place(node, facts, range)
+    return range
   }
 
   private store(node: StagingNode, offset: number, data: Uint8Array): Range {
@@ -61,13 +66,14 @@ export class StagingContents {
     this.unsynced.add(node)
   }
 
-  private place(node: StagingNode, facts: NodeFacts, range: Range | undefined): void {
+  /** One record, so that after a crash all of the ranges are the file's or none is. */
+  private place(node: StagingNode, facts: NodeFacts, ranges: readonly Range[]): void {
     const record = new Transaction(this.tree, this.journal)
     record.facts(node, facts)
-    if (range !== undefined) record.add({ type: 'range', node: node.id, range })
+    for (const range of ranges) record.add({ type: 'range', node: node.id, range })
     const before = node.stagedBytes
     record.commit()
-    if (range === undefined || node.stagedBytes >= before) return
+    if (ranges.length === 0 || node.stagedBytes >= before) return
     this.holed.add(node)
     this.shrunk.add(node)
   }
@@ -109,12 +115,12 @@ export class StagingContents {
     const facts = modifiedAt(node.facts, this.now())
     if (mode === 3) {
       const cut = Math.min(end, node.sizeBytes)
-      this.place(node, facts, cut > offset ? zeroRange(offset, cut - offset) : undefined)
+      this.place(node, facts, cut > offset ? [zeroRange(offset, cut - offset)] : [])
     } else if (mode === 0 || mode === 1) {
       let bytes = length
       for (const range of slice(node.extents, offset, end)) if (range.source === 'spool') bytes -= range.length
       this.spool.admit(bytes, node.reservedBytes)
-      this.place(node, facts, mode === 0 && end > node.sizeBytes ? zeroRange(node.sizeBytes, end - node.sizeBytes) : undefined)
+      this.place(node, facts, mode === 0 && end > node.sizeBytes ? [zeroRange(node.sizeBytes, end - node.sizeBytes)] : [])
       if (bytes > node.reservedBytes) this.spool.reservedBytes += bytes - node.reservedBytes
       node.reservedBytes = Math.max(bytes, node.reservedBytes)
     } else fail(errno.EOPNOTSUPP)
@@ -126,10 +132,10 @@ export class StagingContents {
     const shift = toOffset - fromOffset
     if (!Number.isSafeInteger(end + shift)) fail(EFBIG)
     if (source === target && Math.abs(shift) < end - fromOffset) fail(errno.EINVAL)
-    const facts = modifiedAt(target.facts, this.now())
+    const taken: Range[] = []
     for (const range of slice(source.extents, fromOffset, end)) {
       if (range.source !== 'spool' || segmentOf(range) >= 0) {
-        this.place(target, facts, { ...range, offset: range.offset + shift }) // bytes in a segment never change
+        taken.push({ ...range, offset: range.offset + shift }) // bytes in a segment never change
         if (range.source === 'spool' && this.unsynced.has(source)) this.markUnsynced(target)
         continue
       }
@@ -137,9 +143,10 @@ export class StagingContents {
         const piece = part(range, at, Math.min(at + copyBytes, range.offset + range.length))
         const bytes = Buffer.allocUnsafe(piece.length)
         this.spool.read(source.id, piece, bytes)
-        this.write(target, piece.offset + shift, bytes, facts)
+        taken.push(this.staged(target, piece.offset + shift, bytes))
       }
     }
+    this.place(target, modifiedAt(target.facts, this.now()), taken)
     return end - fromOffset
   }
 
@@ -147,7 +154,7 @@ export class StagingContents {
     const taken = Math.min(length, objectBytes - fromOffset)
     if (taken <= 0) return 0
     if (!Number.isSafeInteger(toOffset + taken)) fail(EFBIG)
-    this.place(target, modifiedAt(target.facts, this.now()), lowerRange(toOffset, taken, objectId, fromOffset))
+    this.place(target, modifiedAt(target.facts, this.now()), [lowerRange(toOffset, taken, objectId, fromOffset)])
     return taken
   }
 

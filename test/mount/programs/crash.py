@@ -143,8 +143,8 @@ class Writer:
             raise OSError(errno.ENOTCONN, f'the mount went after {done} of {size} bytes')
 
     @staticmethod
-    def apply(nodes, act, part=None):
-        """Does to the model what the call does; `part`: only so many bytes of what it writes."""
+    def apply(nodes, act):
+        """Does to the model what the call does."""
         kind, path, *args = act
 
         def put(node, data, offset):
@@ -153,7 +153,7 @@ class Writer:
             node[3] = None if data else node[3]
 
         if kind == 'append':
-            put(nodes[path], noise(*args[:2])[:part], len(nodes[path][1]))
+            put(nodes[path], noise(*args[:2]), len(nodes[path][1]))
         elif kind == 'create':
             nodes[path] = ['f', b'', args[0], None]
         elif kind == 'mkdir':
@@ -161,9 +161,9 @@ class Writer:
         elif kind == 'symlink':
             nodes[path] = ['l', args[0].encode(), 0o777, None]
         elif kind == 'write':
-            put(nodes[path], noise(*args[:2])[:part], args[2])
+            put(nodes[path], noise(*args[:2]), args[2])
         elif kind == 'copy':
-            put(nodes[args[0]], nodes[path][1][:args[1]][:part], 0)
+            put(nodes[args[0]], nodes[path][1][:args[1]], 0)
         elif kind == 'truncate':
             node = nodes[path]
             node[1], node[3] = node[1][:args[0]].ljust(args[0], b'\0'), None
@@ -202,21 +202,31 @@ class Writer:
     def raised(error):
         raise error
 
-    def possible(self):
+    def possible(self, found):
         """The states that the kill may have left, the one with all of the last call first."""
         if self.pending is None:
             return [self.nodes]
-        sizes = {'append': lambda a: a[3], 'write': lambda a: a[3], 'copy': lambda a: a[3]}
-        whole = sizes[self.pending[0]](self.pending) if self.pending[0] in sizes else None
-        offset = self.pending[4] if self.pending[0] == 'write' else 0
-        # A long write reaches us in several requests, cut at pages of the file.
-        parts = [None] if whole is None else [None] + [n for n in range(1, whole) if (offset + n) % 4096 == 0]
-        states = []
-        for part in parts:
-            nodes = {p: list(n) for p, n in self.nodes.items()}
-            self.apply(nodes, self.pending, part)
-            states.append(nodes)
-        return states + [self.nodes]
+        nodes = {p: list(n) for p, n in self.nodes.items()}
+        self.apply(nodes, self.pending)
+        torn = self.torn(nodes, found)
+        return [nodes] + ([torn] if torn else []) + [self.nodes]
+
+    def torn(self, whole, found):
+        """A write that had no answer may be there in part: each of its bytes is the old or the new one. None when that is not what is found."""
+        kind, path, *args = self.pending
+        if kind not in ('append', 'write', 'copy'):
+            return None
+        path = args[0] if kind == 'copy' else path
+        old, new = self.nodes[path][1], whole[path][1]
+        content = found[path][1] if path in found else b''
+        if not len(old) <= len(content) <= len(new):
+            return None
+        for byte, before, after in zip(content, old.ljust(len(new), b'\0'), new):
+            if byte not in (before, after):
+                return None
+        nodes = {p: list(n) for p, n in self.nodes.items()}
+        nodes[path][1], nodes[path][3] = content, None
+        return nodes
 
     @staticmethod
     def difference(want, found):
@@ -234,7 +244,7 @@ class Writer:
     def check(self, root):
         found = self.found(root)
         differences = []
-        for state in self.possible():
+        for state in self.possible(found):
             different = self.difference(state, found)
             if different is None:
                 self.nodes = {p: list(n) for p, n in state.items()}
