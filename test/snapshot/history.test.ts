@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { copyHistory, type HistoryRequest } from '#snapshot/history.ts'
+import { newCounters } from '#snapshot/model/counters.ts'
 import { listSnapshots, saveSnapshot } from '#snapshot/model/snapshots.ts'
 import { formatSource, parseSource } from '#snapshot/model/source-text.ts'
-import { newCounters } from '#snapshot/upload/context.ts'
 import { fakeRepository } from './fake-repository.ts'
 
 const source = (text: string) => (text === '' ? { user: '', host: '', path: '' } : parseSource(text, { user: 'u', host: 'h' }))

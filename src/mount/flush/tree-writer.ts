@@ -1,13 +1,13 @@
 import { mapLimited } from '#base/limit.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import type { Repository } from '#repo/repository/repository.ts'
+import { newCounters, type SnapshotCounters } from '#snapshot/model/counters.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import { encodeDirectory } from '#snapshot/model/directory-json.ts'
 import { metadataCompressorOf } from '#snapshot/policy/compressor-choice.ts'
 import type { PolicyTree } from '#snapshot/policy/policy.ts'
 import { type IgnoreContext, outermostContext, whyHidden } from '#snapshot/tree/ignore-rules.ts'
 import { readStoredDirectory } from '#snapshot/tree/repository-tree.ts'
-import { newCounters, type UploadCounters } from '#snapshot/upload/context.ts'
 import { directoryObjectOptions, symlinkObjectOptions } from '#snapshot/upload/entry-options.ts'
 import { ObjectBatcher } from '#snapshot/upload/object-batch.ts'
 import { SummaryBuilder } from '#snapshot/upload/summary.ts'
@@ -44,7 +44,7 @@ export interface WrittenTree {
   readonly objects: ReadonlyMap<StagedNode, DirectoryEntry>
   /** Changed directories that have entries of the lower snapshot which this one leaves out. */
   readonly standing: ReadonlySet<StagedNode>
-  readonly counters: UploadCounters
+  readonly counters: SnapshotCounters
   readonly droppedSpecial: number
   readonly droppedLinks: number
   /** Paths of files that were open for writing. */

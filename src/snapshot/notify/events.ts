@@ -1,3 +1,4 @@
+import { newCounters } from '#snapshot/model/counters.ts'
 import type { Snapshot } from '#snapshot/model/snapshot.ts'
 import type { SourceInfo } from '#snapshot/model/source.ts'
 
@@ -65,18 +66,7 @@ export const unmadeSnapshot = (source: SourceInfo, nowNs: bigint): Snapshot => (
   description: '',
   startNs: nowNs,
   endNs: nowNs,
-  stats: {
-    totalBytes: 0,
-    excludedBytes: 0,
-    fileCount: 0,
-    cachedFileCount: 0,
-    nonCachedFileCount: 0,
-    directoryCount: 0,
-    excludedFileCount: 0,
-    excludedDirectoryCount: 0,
-    ignoredErrorCount: 0,
-    errorCount: 0,
-  },
+  stats: newCounters(),
   tags: {},
   pins: [],
 })

@@ -1,7 +1,8 @@
 import { messageOf } from '#base/errors.ts'
 import { expireSnapshots } from '#snapshot/expire.ts'
+import { newCounters } from '#snapshot/model/counters.ts'
 import { saveSnapshot } from '#snapshot/model/snapshots.ts'
-import { newCounters, type UploadContext } from './context.ts'
+import type { UploadContext } from './context.ts'
 import type { DirectoryInProgress } from './in-progress.ts'
 
 /** Maintenance relies on unfinished uploads being reachable at least this often (spec 07, 7.1.11). */

@@ -1,25 +1,12 @@
 import type { Limiter } from '#base/limit.ts'
 import type { Repository } from '#repo/repository/repository.ts'
+import type { SnapshotCounters } from '#snapshot/model/counters.ts'
 import type { SmallFileReader } from './file.ts'
 import type { LossCollector } from './losses.ts'
 import type { ObjectBatcher } from './object-batch.ts'
 import type { UploadObserver, UploadRequest } from './request.ts'
 import type { SmallFileBatches } from './small-files.ts'
 import type { UploadStop } from './stop.ts'
-
-/** Counters of a manifest's `stats` while they grow (spec 07, 7.1.8). */
-export interface UploadCounters {
-  totalBytes: number
-  excludedBytes: number
-  fileCount: number
-  cachedFileCount: number
-  nonCachedFileCount: number
-  directoryCount: number
-  excludedFileCount: number
-  excludedDirectoryCount: number
-  ignoredErrorCount: number
-  errorCount: number
-}
 
 /** What every step of one upload shares. */
 export interface UploadContext {
@@ -28,7 +15,7 @@ export interface UploadContext {
   readonly observer: UploadObserver
   readonly losses: LossCollector
   readonly batcher: ObjectBatcher
-  readonly counters: UploadCounters
+  readonly counters: SnapshotCounters
   readonly stop: UploadStop
   /** Large files read at once. */
   readonly largeFiles: Limiter
@@ -40,16 +27,3 @@ export interface UploadContext {
   /** Directories walked at once beside the one in hand; see walk.ts. */
   openDirectories: number
 }
-
-export const newCounters = (): UploadCounters => ({
-  totalBytes: 0,
-  excludedBytes: 0,
-  fileCount: 0,
-  cachedFileCount: 0,
-  nonCachedFileCount: 0,
-  directoryCount: 0,
-  excludedFileCount: 0,
-  excludedDirectoryCount: 0,
-  ignoredErrorCount: 0,
-  errorCount: 0,
-})
