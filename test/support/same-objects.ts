@@ -1,4 +1,4 @@
-import { allIds } from '#repo/content/store.ts'
+import { allIds } from '#repo/content/content-info.ts'
 import type { NewRepositoryOptions } from '#repo/repository/create.ts'
 import type { DirectRepository } from '#repo/repository/repository.ts'
 

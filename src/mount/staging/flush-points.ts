@@ -2,7 +2,7 @@ import type { NodeFacts } from './changes.ts'
 import { FrozenTree, standOn } from './freeze.ts'
 import { StagingError } from './lock.ts'
 import type { StagingNode } from './node.ts'
-import type { OverlayParts } from './overlay.ts'
+import type { OverlayParts } from './overlay-parts.ts'
 import type { FlushPoint, Staging } from './staging.ts'
 import type { StagingTree } from './tree.ts'
 

@@ -8,12 +8,10 @@ import { readContent, seekContent } from './content.ts'
 import { StagingContents } from './contents.ts'
 import { FlushPoints } from './flush-points.ts'
 import { tableRecords } from './freeze.ts'
-import type { Journal, JournalHeader } from './journal.ts'
 import { StagingNames } from './names.ts'
-import type { Spool } from './spool.ts'
-import type { FlushPoint, ListedEntry, LowerTree, Owner, Staging, StagingOptions, StagingUsage } from './staging.ts'
+import type { OverlayParts } from './overlay-parts.ts'
+import type { FlushPoint, ListedEntry, Owner, Staging, StagingUsage } from './staging.ts'
 import { changedAt, EFBIG, fail, type Moment, modifiedAt, momentOf, Transaction } from './transaction.ts'
-import type { StagingTree } from './tree.ts'
 
 const syncEveryMs = 5_000
 /** Bytes of segments after which those nobody uses are looked for. */
@@ -21,17 +19,6 @@ const segmentScanBytes = 128 * 1024 * 1024
 /** How long an operation waits for room in the spool while a flush makes it: a caller that waits longer keeps the machine from being suspended
  *  (spec 08, 2). */
 const roomWaitMs = 15_000
-
-export interface OverlayParts {
-  readonly tree: StagingTree
-  readonly journal: Journal
-  readonly spool: Spool
-  readonly lowerTree: LowerTree
-  readonly options: StagingOptions
-  readonly lower: Staging['lower']
-  readonly release: () => void
-  readonly header: JournalHeader
-}
 
 /** The overlay in use. See `Staging`. */
 export class Overlay implements Staging {

@@ -2,9 +2,10 @@ import { UnsupportedCompressorError } from '#repo/compression/compressor.ts'
 import { compressorByHeader } from '#repo/compression/registry.ts'
 import type { Cipher } from '#repo/crypto/algorithms.ts'
 import { type ContentId, identityOf, isMetadata } from './content-id.ts'
+import type { ContentInfo } from './content-info.ts'
 import { ContentWriteError, CorruptContentError } from './errors.ts'
 import { contentMetrics } from './metrics.ts'
-import type { ContentInfo, PlainMemory } from './store.ts'
+import type { PlainMemory } from './store.ts'
 
 const compressionHeaderBytes = 4
 /** Smaller contents are opened on the main thread: a trip through the thread pool costs more. */

@@ -10,6 +10,7 @@ import { SingleFlight } from './cache/single-flight.ts'
 import type { CommittedIndex } from './committed-index.ts'
 import { expandOpened, fileOpenBytes, openContent, openContentFile } from './content-codec.ts'
 import type { ContentId } from './content-id.ts'
+import type { ContentInfo, IdRange } from './content-info.ts'
 import { ContentNotFoundError, CorruptContentError } from './errors.ts'
 import { buildIndex } from './index/build.ts'
 import { beats } from './index/merge.ts'
@@ -20,7 +21,7 @@ import type { PackPresence } from './pack-presence.ts'
 import type { PackWriter } from './pack-writer.ts'
 import { type PreparedContent, prepareContents } from './prepare.ts'
 import { readMany } from './read-many.ts'
-import type { ContentCounters, ContentInfo, ContentStore, ContentToWrite, ContentUpkeep, IdRange, PlainMemory } from './store.ts'
+import type { ContentCounters, ContentStore, ContentToWrite, ContentUpkeep, PlainMemory } from './store.ts'
 
 const expandParallelism = 4
 /** Longest time that finished contents wait for an index blob while writing goes on (spec 02, 2.1 step 5). */

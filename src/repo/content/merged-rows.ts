@@ -1,5 +1,5 @@
+import type { ContentInfo } from './content-info.ts'
 import { beats } from './index/merge.ts'
-import type { ContentInfo } from './store.ts'
 
 /** Winners of two runs of rows in key order. Rows of `own` replace those of `committed` with the same ID unless beaten.
  *  Source: spec 02, sections 5 and 9. */

@@ -1,7 +1,7 @@
 import type { Cipher, Hasher } from '#repo/crypto/algorithms.ts'
+import type { ContentInfo } from './content-info.ts'
 import { buildIndex } from './index/build.ts'
 import { encodePostamble, paddingBytes } from './pack-layout.ts'
-import type { ContentInfo } from './store.ts'
 
 export interface PackFinisher {
   readonly hasher: Hasher

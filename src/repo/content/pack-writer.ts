@@ -1,5 +1,6 @@
 import type { BlobId, BlobStorage } from '#repo/blob/storage.ts'
 import { type ContentId, isMetadata } from './content-id.ts'
+import type { ContentInfo } from './content-info.ts'
 import type { Lease } from './lease.ts'
 import { contentMetrics } from './metrics.ts'
 import { type PackFinisher, packTail } from './pack-finish.ts'
@@ -7,7 +8,7 @@ import { preambleBytes } from './pack-layout.ts'
 import { type PackKind, PendingPack } from './pending-pack.ts'
 import type { PreparedContent } from './prepare.ts'
 import { openSession, type Session, type SessionParts } from './session-marker.ts'
-import type { ContentCounters, ContentInfo } from './store.ts'
+import type { ContentCounters } from './store.ts'
 
 /** So much may wait for its upload before writers have to wait too. */
 const maxWaitingBytes = 24 * 1024 * 1024

@@ -1,7 +1,7 @@
 import type { BlobId } from '#repo/blob/storage.ts'
 import type { ContentId } from './content-id.ts'
+import type { ContentInfo } from './content-info.ts'
 import type { Lease } from './lease.ts'
-import type { ContentInfo } from './store.ts'
 
 export type PackKind = 'p' | 'q'
 

@@ -2,7 +2,7 @@ import { mapLimited } from '#base/limit.ts'
 import type { BlobId } from '#repo/blob/storage.ts'
 import type { Cipher } from '#repo/crypto/algorithms.ts'
 import { identityOf } from './content-id.ts'
-import type { ContentInfo } from './store.ts'
+import type { ContentInfo } from './content-info.ts'
 
 /** So much that nobody asked for is read rather than asking twice. */
 const gapBytes = 64 << 10

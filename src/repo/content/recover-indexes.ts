@@ -1,8 +1,8 @@
 import { mapLimited } from '#base/limit.ts'
 import type { BlobId, BlobReader } from '#repo/blob/storage.ts'
 import type { Cipher } from '#repo/crypto/algorithms.ts'
+import type { ContentInfo } from './content-info.ts'
 import { recoverIndex } from './recover.ts'
-import type { ContentInfo } from './store.ts'
 
 export interface RecoverRequest {
   readonly storage: BlobReader

@@ -1,9 +1,9 @@
 import type { BlobId, BlobReader } from '#repo/blob/storage.ts'
 import type { Cipher } from '#repo/crypto/algorithms.ts'
+import type { ContentInfo } from './content-info.ts'
 import { CorruptPackError } from './errors.ts'
 import { parseIndex } from './index/parse.ts'
 import { parsePostamble } from './pack-layout.ts'
-import type { ContentInfo } from './store.ts'
 
 const tailBytes = 8192
 /** Larger than any pack may be: what the postamble says is not proven. */

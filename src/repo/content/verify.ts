@@ -2,7 +2,8 @@ import { messageOf } from '#base/errors.ts'
 import { mapLimited } from '#base/limit.ts'
 import type { BlobId, BlobReader } from '#repo/blob/storage.ts'
 import type { ContentId } from './content-id.ts'
-import { allIds, type ContentInfo, type ContentReader, type IdRange } from './store.ts'
+import { allIds, type ContentInfo, type IdRange } from './content-info.ts'
+import type { ContentReader } from './store.ts'
 
 /** Its pack is not there, ends before it, or does not give it back. */
 export type ContentFault = 'missing pack' | 'truncated pack' | 'unreadable'

@@ -1,7 +1,8 @@
 import { mapLimited } from '#base/limit.ts'
 import type { ContentId } from '#repo/content/content-id.ts'
+import { allIds, type ContentInfo, type IdRange } from '#repo/content/content-info.ts'
 import type { IndexSet } from '#repo/content/index/index-set.ts'
-import { allIds, type ContentInfo, type ContentStore, type IdRange } from '#repo/content/store.ts'
+import type { ContentStore } from '#repo/content/store.ts'
 
 /** Packs filled to less than this are short (spec 07, 7.6.8). */
 const shortPercent = 60

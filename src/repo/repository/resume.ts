@@ -1,8 +1,8 @@
 import { mapLimited } from '#base/limit.ts'
 import type { BlobInfo } from '#repo/blob/storage.ts'
+import type { ContentInfo } from '#repo/content/content-info.ts'
 import { recoverIndex } from '#repo/content/recover.ts'
 import { listSessions, type SessionInfo, sessionIdOf } from '#repo/content/session-list.ts'
-import type { ContentInfo } from '#repo/content/store.ts'
 import type { DirectRepository } from './repository.ts'
 
 /** Pack collection spares packs younger than 24 hours (spec 02, 7.3); what is older could be deleted while we take it over. */

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { memoryStorage, type StoredBlob } from '#repo/blob/memory.ts'
 import type { BlobStorage } from '#repo/blob/storage.ts'
 import type { ContentId } from '#repo/content/content-id.ts'
-import { allIds } from '#repo/content/store.ts'
+import { allIds } from '#repo/content/content-info.ts'
 import { data, openTestStore } from './rig.ts'
 
 /** Storage whose process dies after `calls` puts and deletes; `before` says whether the last one still happens. */

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { memoryStorage, type StoredBlob } from '#repo/blob/memory.ts'
 import type { ContentId } from '#repo/content/content-id.ts'
+import { allIds, prefixedIds } from '#repo/content/content-info.ts'
 import { ContentNotFoundError } from '#repo/content/errors.ts'
-import { allIds, prefixedIds } from '#repo/content/store.ts'
 import { data, namesOf, openTestStore, TestClock, testFormat } from './rig.ts'
 
 test('what was put is read before a flush, after it, and by the next to open the repository', async () => {

@@ -3,8 +3,8 @@ import { expect, test } from 'vitest'
 import { nativeAddon } from '#base/native.ts'
 import { memoryStorage } from '#repo/blob/memory.ts'
 import type { ContentId } from '#repo/content/content-id.ts'
+import type { ContentInfo } from '#repo/content/content-info.ts'
 import { mergedRanges } from '#repo/content/read-many.ts'
-import type { ContentInfo } from '#repo/content/store.ts'
 import { data, namesOf, openTestStore } from './rig.ts'
 
 test('ranges hold every content once, are bounded, and do not span wide gaps', () => {

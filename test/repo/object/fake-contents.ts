@@ -1,7 +1,8 @@
 import { blake2b } from '@noble/hashes/blake2.js'
 import { type ContentId, parseContentId } from '#repo/content/content-id.ts'
+import type { ContentInfo, IdRange } from '#repo/content/content-info.ts'
 import { ContentNotFoundError } from '#repo/content/errors.ts'
-import type { ContentInfo, ContentStore, ContentToWrite, IdRange } from '#repo/content/store.ts'
+import type { ContentStore, ContentToWrite } from '#repo/content/store.ts'
 
 interface Stored {
   readonly data: Buffer

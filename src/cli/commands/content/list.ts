@@ -1,7 +1,7 @@
 import { contentRangeFlags, defineCommand, jsonFlags } from '#cli/flag.ts'
 import { JsonList } from '#cli/print/json.ts'
 import { savedPercent } from '#cli/print/sizes.ts'
-import type { ContentInfo } from '#repo/content/store.ts'
+import type { ContentInfo } from '#repo/content/content-info.ts'
 import { compressionName } from './compression-name.ts'
 import { rangeOf } from './range.ts'
 

@@ -1,4 +1,4 @@
-import { allIds, type IdRange, idsWithPrefix, prefixedIds, unprefixedIds } from '#repo/content/store.ts'
+import { allIds, type IdRange, idsWithPrefix, prefixedIds, unprefixedIds } from '#repo/content/content-info.ts'
 
 /** Contents that the three range flags select; `--prefixed` wins, then `--non-prefixed` (spec 06, 14.2). */
 export function rangeOf(values: {

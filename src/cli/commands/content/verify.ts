@@ -2,7 +2,7 @@ import type { CommandContext } from '#cli/context.ts'
 import { CommandError } from '#cli/exit.ts'
 import { contentRangeFlags, defineCommand } from '#cli/flag.ts'
 import type { BlobInfo, BlobReader } from '#repo/blob/storage.ts'
-import type { ContentInfo } from '#repo/content/store.ts'
+import type { ContentInfo } from '#repo/content/content-info.ts'
 import type { ContentFault, VerifyResult } from '#repo/content/verify.ts'
 import { rangeOf } from './range.ts'
 

@@ -1,5 +1,5 @@
 import type { BlobInfo } from '#repo/blob/storage.ts'
-import type { IndexBlobContext } from '#repo/content/index-blobs/manager.ts'
+import type { IndexBlobContext } from '#repo/content/index-blobs/context.ts'
 import type { DirectRepository } from '#repo/repository/repository.ts'
 
 /** Prefixes of blobs that hold index files, of both schemes. */

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { BlobId, BlobReader, BlobStorage } from '#repo/blob/storage.ts'
-import type { ContentInfo } from '../store.ts'
+import type { ContentInfo } from '../content-info.ts'
 import { type ContentSource, directSource } from './content-source.ts'
 import { SingleFlight } from './single-flight.ts'
 

@@ -1,5 +1,5 @@
 import type { BlobId } from '#repo/blob/storage.ts'
-import type { ContentInfo } from '../store.ts'
+import type { ContentInfo } from '../content-info.ts'
 
 /** Key of one content in the `contents` cache: the ID with a prefix letter moved to the very end (spec 02, 6.4). */
 export function contentCacheKey(info: ContentInfo): string {

@@ -1,6 +1,6 @@
 import { CancelledError } from '#base/errors.ts'
 import type { BlobInfo } from '#repo/blob/storage.ts'
-import type { ActiveIndexBlobs, IndexBlobContext, WrittenIndex } from '#repo/content/index-blobs/manager.ts'
+import type { ActiveIndexBlobs, IndexBlobContext, WrittenIndex } from '#repo/content/index-blobs/context.ts'
 import { SealedIndexes } from '#repo/content/index-blobs/sealed-index.ts'
 import type { EpochParameters } from '#repo/format/repository-format.ts'
 import { cleanupMarkers, cleanupSuperseded, type MarkerCleanup, type SupersededCleanup } from './cleanup.ts'

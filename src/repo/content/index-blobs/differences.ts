@@ -1,6 +1,6 @@
+import type { ContentInfo } from '#repo/content/content-info.ts'
 import type { IndexFile } from '#repo/content/index/index-file.ts'
 import { MergeCursor } from '#repo/content/index/merge.ts'
-import type { ContentInfo } from '#repo/content/store.ts'
 
 /** Something that two sets of indexes say differently of one content. */
 export interface IndexDifference {

@@ -1,5 +1,6 @@
 import { EpochManager } from '#repo/content/epoch/manager.ts'
-import type { ActiveIndexBlobs, IndexBlobContext, IndexBlobManager, IndexCompaction, WrittenIndex } from './manager.ts'
+import type { ActiveIndexBlobs, IndexBlobContext, WrittenIndex } from './context.ts'
+import type { IndexBlobManager, IndexCompaction } from './manager.ts'
 
 /** The epoch scheme seen as an index blob manager (spec 02, 4.3). */
 export class EpochIndexBlobs implements IndexBlobManager {

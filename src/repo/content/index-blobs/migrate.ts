@@ -1,7 +1,7 @@
 import type { BlobId, BlobStorage } from '#repo/blob/storage.ts'
 import { mergeInto } from '#repo/content/epoch/compact.ts'
 import { uncompactedOf } from '#repo/content/epoch/names.ts'
-import type { IndexBlobContext } from './manager.ts'
+import type { IndexBlobContext } from './context.ts'
 import { SealedIndexes } from './sealed-index.ts'
 import { IndexBlobsV0 } from './v0.ts'
 

@@ -4,7 +4,7 @@ import type { BlobId, BlobInfo } from '#repo/blob/storage.ts'
 import type { IndexFile } from '#repo/content/index/index-file.ts'
 import { parseIndex } from '#repo/content/index/parse.ts'
 import { openBlob, sealBlob } from '#repo/crypto/blob-sealing.ts'
-import type { IndexBlobContext } from './manager.ts'
+import type { IndexBlobContext } from './context.ts'
 
 const parallelTransfers = 5
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { ContentInfo } from '../store.ts'
+import type { ContentInfo } from '../content-info.ts'
 import { encodeV1, encodeV2, type RowSource } from './encode.ts'
 import type { IndexFile } from './index-file.ts'
 import { MergeCursor } from './merge.ts'

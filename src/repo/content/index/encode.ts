@@ -1,4 +1,4 @@
-import type { ContentInfo } from '../store.ts'
+import type { ContentInfo } from '../content-info.ts'
 import { IndexBuildError } from './errors.ts'
 import { headerSizeV1, valueSizeV1 } from './file-v1.ts'
 import { formatRecordSize, headerSizeV2, maxPacksV2, minValueSizeV2, packRecordSize } from './file-v2.ts'

@@ -1,4 +1,4 @@
-import type { ContentInfo } from '../store.ts'
+import type { ContentInfo } from '../content-info.ts'
 import { CorruptIndexError } from './errors.ts'
 import type { RowPlace } from './index-file.ts'
 import { IndexRows, invalidPackName } from './rows.ts'

@@ -1,5 +1,5 @@
 import type { ContentId } from '../content-id.ts'
-import type { ContentInfo } from '../store.ts'
+import type { ContentInfo } from '../content-info.ts'
 
 /** Rows of one size in the bytes of a file. */
 export interface RowPlace {

@@ -1,4 +1,4 @@
-import type { ContentInfo, IdRange } from '../store.ts'
+import type { ContentInfo, IdRange } from '../content-info.ts'
 import type { IndexFile } from './index-file.ts'
 
 /** Whether record `a` replaces record `b` of the same content: newer, then not deleted, then the greater pack name. Complete ties

@@ -1,6 +1,6 @@
 import { nativeAddon } from '#base/native.ts'
 import { type ContentId, InvalidContentIdError } from '../content-id.ts'
-import type { ContentInfo } from '../store.ts'
+import type { ContentInfo } from '../content-info.ts'
 import { CorruptIndexError } from './errors.ts'
 import type { IndexFile, RowPlace } from './index-file.ts'
 

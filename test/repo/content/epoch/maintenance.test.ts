@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ContentId } from '#repo/content/content-id.ts'
+import { allIds } from '#repo/content/content-info.ts'
 import { EpochManager } from '#repo/content/epoch/manager.ts'
-import { allIds } from '#repo/content/store.ts'
 import { dayMs, hourMs, idOf, loadSet, minuteMs, putNames, shardOf, type TestContext, testContext } from '../index-blobs/context.ts'
 
 const names = (context: TestContext, prefix: string): string[] => [...context.blobs.keys()].filter((id) => id.startsWith(prefix)).sort()

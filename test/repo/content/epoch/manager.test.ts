@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { CancelledError } from '#base/errors.ts'
+import { allIds } from '#repo/content/content-info.ts'
 import { SlowIndexWriteError } from '#repo/content/epoch/errors.ts'
 import { EpochManager, isAdvanceDue } from '#repo/content/epoch/manager.ts'
 import { maxRefreshAttempts } from '#repo/content/epoch/refresh.ts'
-import { allIds } from '#repo/content/store.ts'
 import {
   dayMs,
   defaultEpochs,

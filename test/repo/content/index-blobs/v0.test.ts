@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import type { ContentId } from '#repo/content/content-id.ts'
+import { allIds } from '#repo/content/content-info.ts'
 import { createIndexBlobManager } from '#repo/content/index-blobs/create.ts'
 import type { IndexCompaction } from '#repo/content/index-blobs/manager.ts'
 import { migrateIndexes, poisonBlobId, poisonOldClients } from '#repo/content/index-blobs/migrate.ts'
 import { SealedIndexes } from '#repo/content/index-blobs/sealed-index.ts'
 import { chooseInputs, IndexBlobsV0 } from '#repo/content/index-blobs/v0.ts'
 import { formatCleanupList, formatCompactionLog, parseCleanupList, parseCompactionLog } from '#repo/content/index-blobs/v0-log.ts'
-import { allIds } from '#repo/content/store.ts'
 import { hourMs, idOf, loadSet, minuteMs, putNames, shardOf, type TestContext, testContext, withoutEpochs } from './context.ts'
 
 const v1Context = (): TestContext => testContext({ formatOver: withoutEpochs })

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type ContentId, contentKey, InvalidContentIdError } from '#repo/content/content-id.ts'
+import type { ContentInfo } from '#repo/content/content-info.ts'
 import { buildIndex } from '#repo/content/index/build.ts'
 import { IndexBuildError } from '#repo/content/index/errors.ts'
 import { parseIndex } from '#repo/content/index/parse.ts'
-import type { ContentInfo } from '#repo/content/store.ts'
 import { arbitraryId, arbitraryRow, row } from './sample-rows.ts'
 
 const byId = (a: ContentInfo, b: ContentInfo): number => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)

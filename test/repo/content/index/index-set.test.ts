@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { ContentId } from '#repo/content/content-id.ts'
+import { allIds, type ContentInfo, idsWithPrefix, prefixedIds, unprefixedIds } from '#repo/content/content-info.ts'
 import { buildIndex, buildIndexFromFiles } from '#repo/content/index/build.ts'
 import { IndexSet } from '#repo/content/index/index-set.ts'
 import { beats } from '#repo/content/index/merge.ts'
 import { parseIndex } from '#repo/content/index/parse.ts'
-import { allIds, type ContentInfo, idsWithPrefix, prefixedIds, unprefixedIds } from '#repo/content/store.ts'
 import { arbitraryRow, row } from './sample-rows.ts'
 
 const fileOf = (rows: readonly ContentInfo[], version: 1 | 2 = 2) => parseIndex(buildIndex(rows, version)[0] as Buffer, 28)

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import type { ContentId } from '#repo/content/content-id.ts'
-import type { ContentInfo } from '#repo/content/store.ts'
+import type { ContentInfo } from '#repo/content/content-info.ts'
 
 /** A record as the vectors write it. */
 export interface VectorRecord {

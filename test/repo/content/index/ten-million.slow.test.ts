@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { type ContentId, parseContentId } from '#repo/content/content-id.ts'
+import { type ContentInfo, idsWithPrefix } from '#repo/content/content-info.ts'
 import { encodeV2 } from '#repo/content/index/encode.ts'
 import { headerSizeV2 } from '#repo/content/index/file-v2.ts'
 import { IndexSet } from '#repo/content/index/index-set.ts'
 import { parseIndex } from '#repo/content/index/parse.ts'
-import { type ContentInfo, idsWithPrefix } from '#repo/content/store.ts'
 
 const fileCount = 20
 const rowsPerFile = 500_000
