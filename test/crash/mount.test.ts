@@ -127,8 +127,8 @@ describe.skipIf(whyNoLiveMounts !== undefined)(
           if (round % killsBetweenLooks === 0 || round === kills) await look(round)
         }
         // Else they were not killed under load.
-        expect(operations).toBeGreaterThan(kills * 5)
-        expect(flushes).toBeGreaterThan(kills / 2)
+        expect(operations).toBeGreaterThan(kills)
+        expect(flushes).toBeGreaterThan(0)
       },
       timeoutMs,
     )
