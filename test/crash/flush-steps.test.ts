@@ -59,7 +59,7 @@ async function stage(): Promise<void> {
   await home.ok('snapshot', 'create', folder, '--override-source', 'user@host:/steps')
   await using repository = await openFolder(repo, 'test-password', { client })
   const repositoryId = repository.uniqueId.toString('hex')
-  const common = { timeoutMs: 10_000, maxCachedBytes: 1 << 20, warn: () => undefined, spoolReserveBytes: 0 }
+  const common = { timeoutMs: 60_000, maxCachedBytes: 1 << 20, warn: () => undefined, spoolReserveBytes: 0 }
   const options = {
     ...common,
     sources: ['user@host:/steps'],

@@ -19,7 +19,7 @@ const press = (shell: string, typed: string, wanted: string): string => {
   const run = spawnSync('python3', [script, shell, setup, typed, wanted], {
     env: { ...process.env, ...home.env },
     encoding: 'utf8',
-    timeout: 120_000,
+    timeout: 240_000,
   })
   return run.stdout + run.stderr
 }

@@ -7,7 +7,7 @@ import { KuraHome } from '../support/kura.ts'
 import { runFsck } from '../support/referee.ts'
 import { repositoryRoot } from '../support/shared.ts'
 import { contentBytes } from '../support/source-tree.ts'
-import { ended } from '../support/wait.ts'
+import { ended, until } from '../support/wait.ts'
 
 interface Listed {
   readonly id: string
@@ -123,7 +123,7 @@ describe('stopping', () => {
     })
     child.stdout?.resume()
     const end = ended(child)
-    for (let i = 0; i < 200 && !said.includes('Snapshotting'); i++) await sleepFor(50)
+    await until('the snapshot to begin', () => said.includes('Snapshotting'))
     await sleepFor(700)
     child.kill('SIGINT')
     await end

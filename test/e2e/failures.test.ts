@@ -1,14 +1,13 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleepFor } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { KuraHome, type KuraRun } from '../support/kura.ts'
 import { runFsck } from '../support/referee.ts'
 import { repositoryRoot } from '../support/shared.ts'
 import { contentBytes } from '../support/source-tree.ts'
 import { listAsRestored, listTree } from '../support/tree-listing.ts'
-import { ended } from '../support/wait.ts'
+import { ended, until } from '../support/wait.ts'
 
 const isRoot = process.getuid?.() === 0
 const home = new KuraHome()
@@ -150,7 +149,7 @@ describe('sources that cannot be read in full', () => {
     daemon.stdout?.resume()
     daemon.stderr?.resume()
     const end = ended(daemon)
-    for (let i = 0; i < 100 && readdirSync(point).length === 0; i++) await sleepFor(100)
+    await until('the mount', () => readdirSync(point).length > 0)
     daemon.kill('SIGKILL')
     await end
     try {

@@ -1,13 +1,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleepFor } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { TreeEntry } from '../interop/facts.ts'
 import { KuraHome } from '../support/kura.ts'
 import { runFsck } from '../support/referee.ts'
 import { buildTree } from '../support/source-tree.ts'
 import { listAsRestored, listTree } from '../support/tree-listing.ts'
-import { ended } from '../support/wait.ts'
+import { ended, until } from '../support/wait.ts'
 
 const isRoot = process.getuid?.() === 0
 
@@ -149,7 +148,7 @@ describe.runIf(isRoot && existsSync('/dev/fuse'))('mounting', () => {
       said += text
     })
     const end = ended(child)
-    for (let i = 0; i < 100 && readdirSync(mountPoint).length === 0; i++) await sleepFor(100)
+    await until('the mount', () => readdirSync(mountPoint).length > 0)
     const [user = ''] = readdirSync(mountPoint).filter((name) => name.includes('@'))
     const [folder = ''] = readdirSync(join(mountPoint, user))
     expect(folder).toBe(source.slice(1).replaceAll('/', '_'))

@@ -19,7 +19,7 @@ function inSession(script: string): string {
   const run = spawnSync('dbus-run-session', ['--', 'bash', '-ec', `${unlock}\n${kura}\n${script}`], {
     env: { ...env, XDG_RUNTIME_DIR: runtime, XDG_DATA_HOME: home.path('data') },
     encoding: 'utf8',
-    timeout: 60_000,
+    timeout: 240_000,
   })
   if (run.status !== 0) throw new Error(`status ${run.status}: ${run.stdout}${run.stderr}`)
   return run.stdout

@@ -1,9 +1,9 @@
 import { randomFillSync } from 'node:crypto'
 import { mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { KuraHome } from '../support/kura.ts'
+import { ended, until } from '../support/wait.ts'
 
 const home = new KuraHome()
 const repository = home.path('repository')
@@ -27,11 +27,14 @@ beforeAll(async () => {
 afterAll(() => home.remove())
 
 test('a run after a kill does not upload again what is in finished packs', async () => {
+  // What is allowed at once is enough for three packs; the whole would take a quarter of a minute then.
+  await home.ok('repository', 'throttle', 'set', '--upload-bytes-per-second=12500000')
   const child = home.start('snapshot', 'create', source)
-  const ended = new Promise((resolve) => child.once('close', resolve))
-  while (packs().length < 3 && child.exitCode === null) await sleep(5)
+  const end = ended(child)
+  await until('three packs', () => packs().length >= 3 || child.exitCode !== null, 5)
   child.kill('SIGKILL')
-  await ended
+  await end
+  await home.ok('repository', 'throttle', 'set', '--upload-bytes-per-second=unlimited')
   const left = packs()
   expect(left.length, 'the run was killed after its first packs and before its end').toBeGreaterThanOrEqual(3)
   expect(JSON.parse(await home.ok('snapshot', 'list', '--json'))).toEqual([])

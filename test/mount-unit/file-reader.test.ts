@@ -4,6 +4,8 @@ import { SegmentCache } from '#mount/segment-cache.ts'
 import type { ObjectId, ObjectManager } from '#repo/object/object.ts'
 
 const partBytes = 1 << 20
+/** Longer than any machine needs for what comes at once. */
+const aMinuteMs = 60_000
 
 /** Objects of parts of 1 MiB whose bytes are known by their place. */
 function objects(sizeBytes: number, options: { broken?: number; delayMs?: number; withParts?: boolean } = {}) {
@@ -45,7 +47,7 @@ const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve,
 describe('reading', () => {
   test.each([true, false])('gives the bytes of any range, over parts too (reader tells its parts: %s)', async (withParts) => {
     const { manager, whole } = objects((5 << 20) + 77, { withParts })
-    const reader = new FileReader(manager, new SegmentCache(64 << 20, 8 << 20), 1_000)
+    const reader = new FileReader(manager, new SegmentCache(64 << 20, 8 << 20), aMinuteMs)
     for (const [offset, size] of [
       [0, 10],
       [partBytes - 5, 10],
@@ -60,7 +62,7 @@ describe('reading', () => {
 
   test('loads a part once for readers at the same time, and not again', async () => {
     const { manager, loads } = objects(partBytes * 2, { delayMs: 5 })
-    const reader = new FileReader(manager, new SegmentCache(64 << 20, 8 << 20), 1_000)
+    const reader = new FileReader(manager, new SegmentCache(64 << 20, 8 << 20), aMinuteMs)
     await Promise.all(Array.from({ length: 16 }, (_, i) => reader.read(big, i * 100, 50)))
     expect(loads[0]).toBe(0)
     expect(new Set(loads).size).toBe(loads.length)
@@ -68,20 +70,20 @@ describe('reading', () => {
 
   test('of small objects that are in memory needs no promise', async () => {
     const { manager } = objects(100)
-    const reader = new FileReader(manager, new SegmentCache(64 << 20, 8 << 20), 1_000)
+    const reader = new FileReader(manager, new SegmentCache(64 << 20, 8 << 20), aMinuteMs)
     await reader.read(small, 0, 100)
     expect(reader.read(small, 10, 20)).toBeInstanceOf(Uint8Array)
   })
 
   test('of an empty object gives nothing', async () => {
     const { manager } = objects(0)
-    const reader = new FileReader(manager, new SegmentCache(64 << 20, 8 << 20), 1_000)
+    const reader = new FileReader(manager, new SegmentCache(64 << 20, 8 << 20), aMinuteMs)
     expect((await reader.read(small, 0, 100)).length).toBe(0)
   })
 
   test('forward asks for what comes next, jumping about does not', async () => {
     const { manager, loads } = objects(40 << 20)
-    const reader = new FileReader(manager, new SegmentCache(64 << 20, 16 << 20), 1_000)
+    const reader = new FileReader(manager, new SegmentCache(64 << 20, 16 << 20), aMinuteMs)
     for (let i = 0; i < 4; i++) await reader.read(big, i * 131072, 131072)
     await settle()
     expect(new Set(loads).size).toBeGreaterThan(4)
@@ -93,7 +95,7 @@ describe('reading', () => {
 
   test('ahead never has more on its way than the budget of all readers', async () => {
     const { manager, loads } = objects(200 << 20, { delayMs: 30 })
-    const reader = new FileReader(manager, new SegmentCache(256 << 20, 3 << 20), 1_000)
+    const reader = new FileReader(manager, new SegmentCache(256 << 20, 3 << 20), aMinuteMs)
     const positions = Array.from({ length: 4 })
     await Promise.all(positions.map((_, i) => reader.read(big, i * (20 << 20), 4096)))
     loads.length = 0
@@ -103,7 +105,7 @@ describe('reading', () => {
 
   test('a part that is lost fails only those who read it, and is tried again', async () => {
     const { manager, loads } = objects(4 << 20, { broken: 2 << 20 })
-    const reader = new FileReader(manager, new SegmentCache(64 << 20, 8 << 20), 1_000)
+    const reader = new FileReader(manager, new SegmentCache(64 << 20, 8 << 20), aMinuteMs)
     expect((await reader.read(big, 0, 4096)).length).toBe(4096)
     const lost = async () => reader.read(big, 2 << 20, 4096)
     await expect(lost()).rejects.toThrow('lost')
@@ -121,7 +123,7 @@ describe('reading', () => {
   test('keeps no more than the cache may hold', async () => {
     const { manager } = objects(40 << 20)
     const cache = new SegmentCache(4 << 20, 1 << 20)
-    const reader = new FileReader(manager, cache, 1_000)
+    const reader = new FileReader(manager, cache, aMinuteMs)
     for (let i = 0; i < 40; i++) await reader.read(big, i << 20, 4096)
     expect(cache.keptBytes).toBeLessThanOrEqual(4 << 20)
   })

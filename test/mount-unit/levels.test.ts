@@ -16,7 +16,7 @@ const snapshot = (path: string, seconds: number, incomplete?: string, user = 'u'
   folder.addSnapshot(root, { user, host: 'h', path }, BigInt(seconds) * 1_000_000_000n, incomplete)
 
 const levels = (): { levels: SnapshotLevels; tables: Tables } => {
-  const tables = new Tables(async () => [], { maxIdleDirectories: 1, maxIdleEntries: 1, timeoutMs: 100 })
+  const tables = new Tables(async () => [], { maxIdleDirectories: 1, maxIdleEntries: 1, timeoutMs: 60_000 })
   const control = new ControlLevels({ uid: 0, gid: 0 }, { templates: [], versions: new Versions(async () => []) })
   return { levels: new SnapshotLevels(tables, { uid: 0, gid: 0 }, undefined, control), tables }
 }

@@ -48,7 +48,7 @@ async function open(from?: BackupOptions['from'], encrypt = false): Promise<Open
     takeOver: false,
     from,
     encrypt,
-    timeoutMs: 10_000,
+    timeoutMs: 60_000,
     maxCachedBytes: 1 << 20,
     warn: () => undefined,
   })

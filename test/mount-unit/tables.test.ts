@@ -90,7 +90,7 @@ describe('the set of tables', () => {
         if (broken.has(id)) throw new Error('damaged')
         return id === 'kroot' ? Array.from({ length: 10 }, (_, i) => folder(`d${i}`, `k${i}`)) : [file('f')]
       },
-      { maxIdleDirectories, maxIdleEntries: 1_000, timeoutMs: 1_000 },
+      { maxIdleDirectories, maxIdleEntries: 1_000, timeoutMs: 60_000 },
     )
     tables.add(anchor(rootRow('', 'x', folder('root', 'kroot'))))
     const root = async (): Promise<Table> => tables.childrenOf(tables.locate(1).table, 0)

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { KuraHome } from '../support/kura.ts'
 import { repositoryRoot } from '../support/shared.ts'
+import { until } from '../support/wait.ts'
 import { run, whyNoLiveMounts } from './support/live.ts'
 import { startRegistry } from './support/registry.ts'
 
@@ -21,8 +21,7 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`programs in backup/${whyNoLiveMo
 
   async function mount(): Promise<void> {
     daemon = home.start('mount', 'all', mountPoint, '--flush-after', '1h')
-    for (let i = 0; i < 200 && !existsSync(backup); i++) await sleep(50)
-    expect(existsSync(backup)).toBe(true)
+    await until('the mount', () => existsSync(backup))
   }
 
   /** Runs a script in backup/ that stops at the first failure; what it printed, with its status and errors when it failed. */
@@ -130,7 +129,7 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`programs in backup/${whyNoLiveMo
     } finally {
       await registry.stop()
     }
-  }, 300_000)
+  })
 
   test.each(['delete', 'wal'])('SQLite keeps its promises with two writers (%s)', async (mode) => {
     const program = join(repositoryRoot, 'test/mount/programs/sqlite.py')

@@ -12,9 +12,9 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { KuraHome } from '../support/kura.ts'
+import { until } from '../support/wait.ts'
 import { whyNoLiveMounts } from './support/live.ts'
 import { noise } from './support/source-tree.ts'
 
@@ -48,7 +48,7 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`a spool in trouble${whyNoLiveMou
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       said += text
     })
-    for (let i = 0; i < 600 && !said.includes('Press Ctrl-C') && child.exitCode === null; i++) await sleep(50)
+    await until('the mount', () => said.includes('Press Ctrl-C') || child.exitCode !== null)
     expect(said).toContain('Press Ctrl-C')
   }
 

@@ -2,10 +2,10 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { KuraHome } from '../support/kura.ts'
 import { repositoryRoot } from '../support/shared.ts'
+import { until } from '../support/wait.ts'
 import { isFuseNativeThere, isMounted, run, whyNoLiveMounts } from './support/live.ts'
 
 interface Served {
@@ -14,11 +14,6 @@ interface Served {
   /** What it has said so far. */
   said: string
   readonly ended: Promise<number | null>
-}
-
-async function until(what: () => boolean): Promise<void> {
-  for (let i = 0; i < 200 && !what(); i++) await sleep(50)
-  expect(what()).toBe(true)
 }
 
 describe.skipIf(whyNoLiveMounts !== undefined)(`kura mount, writable${whyNoLiveMounts ? ` (skipped: ${whyNoLiveMounts})` : ''}`, () => {
@@ -55,7 +50,7 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`kura mount, writable${whyNoLiveM
       served.said += text
     })
     started.push(served)
-    await until(() => served.said.includes('Press Ctrl-C') || child.exitCode !== null)
+    await until('the mount', () => served.said.includes('Press Ctrl-C') || child.exitCode !== null)
     if (child.exitCode !== null) throw new Error(served.said)
     return served
   }
@@ -138,14 +133,14 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`kura mount, writable${whyNoLiveM
     )
     const state = () => JSON.parse(readFileSync(join(served.mountPoint, '.kura/status'), 'utf8')).state as string
     writeFileSync(join(served.mountPoint, 'backup/one'), '1')
-    await until(() => state() === 'clean')
+    await until('the flush', () => state() === 'clean')
     writeFileSync(join(served.mountPoint, 'backup/two'), '2')
     served.child.kill('SIGUSR1')
-    await until(() => state() === 'clean')
+    await until('the flush', () => state() === 'clean')
     writeFileSync(join(served.mountPoint, 'backup/three'), '3')
     expect(await run('sh', ['-c', 'echo now >.kura/flush && sync .kura/flush'], { cwd: served.mountPoint })).toMatchObject({ status: 0 })
     expect(await snapshotsOf('/triggers')).toHaveLength(3)
-    await until(() => readFileSync(home.path('hook'), 'utf8') === 'ok user@host:/triggers\n'.repeat(3))
+    await until('the hook', () => readFileSync(home.path('hook'), 'utf8') === 'ok user@host:/triggers\n'.repeat(3))
   })
 
   test('after a kill the folder takes no writes, and the next mount has everything', async () => {
@@ -219,16 +214,16 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`kura mount, writable${whyNoLiveM
         kura=${join(repositoryRoot, 'dist/kura')}
         $kura repository create filesystem --path ${place}/repo 2>/dev/null >&2
         $kura mount all ${place}/mnt 2>/dev/null & pid=$!
-        for i in $(seq 100); do [ -d ${place}/mnt/backup ] && break; sleep 0.1; done
+        for i in $(seq 900); do [ -d ${place}/mnt/backup ] && break; sleep 0.1; done
         cp -a ${place}/folder ${place}/mnt/backup/; mv ${place}/mnt/backup/folder/f ${place}/mnt/backup/folder/g
         $kura flush ${place}/mnt >/dev/null 2>&1
         cat ${place}/mnt/*@*/backup/latest/folder/g; stat -c %u ${place}/mnt/backup/folder/g
         $kura unmount ${place}/mnt 2>/dev/null; wait $pid; echo status $?; stat -c %a ${place}/mnt
         $kura mount all ${place}/mnt 2>/dev/null & pid=$!
-        for i in $(seq 100); do [ -d ${place}/mnt/backup ] && break; sleep 0.1; done
-        kill -9 $pid; fusermount3 -uz ${place}/mnt; touch ${place}/mnt/lost 2>/dev/null || echo refused
+        for i in $(seq 900); do [ -d ${place}/mnt/backup ] && break; sleep 0.1; done
+        kill -9 $pid; wait $pid || :; fusermount3 -uz ${place}/mnt; touch ${place}/mnt/lost 2>/dev/null || echo refused
         $kura mount all ${place}/mnt 2>/dev/null & pid=$!
-        for i in $(seq 100); do [ -d ${place}/mnt/backup ] && break; sleep 0.1; done
+        for i in $(seq 900); do [ -d ${place}/mnt/backup ] && break; sleep 0.1; done
         kill $pid; wait $pid; echo status $?; stat -c %a ${place}/mnt'`
     const { stdout } = await run('unshare', ['-m', 'sh', '-euc', script])
     expect(stdout.split('\n')).toEqual(['mine', '65534', 'status 0', '755', 'refused', 'status 0', '700', ''])

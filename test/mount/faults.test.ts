@@ -2,23 +2,18 @@ import { type ChildProcess, spawnSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 import { type Fault, type FaultProxy, faultProxy } from '../servers/fault-proxy.ts'
 import { davPassword, davUser, startLighttpd } from '../servers/webdav.ts'
 import { KuraHome } from '../support/kura.ts'
 import { repositoryRoot } from '../support/shared.ts'
+import { until } from '../support/wait.ts'
 import { run, whyNoLiveMounts } from './support/live.ts'
 
 interface Status {
   readonly state: string
   readonly dirty_bytes: number
   readonly last: { readonly error?: string } | null
-}
-
-async function until(what: () => boolean): Promise<void> {
-  for (let i = 0; i < 600 && !what(); i++) await sleep(50)
-  expect(what()).toBe(true)
 }
 
 describe.skipIf(whyNoLiveMounts !== undefined)(
@@ -43,7 +38,7 @@ describe.skipIf(whyNoLiveMounts !== undefined)(
         daemon.kill('SIGKILL')
         spawnSync('umount', ['-l', mountPoint], { stdio: 'ignore' })
       })
-      await until(() => existsSync(join(mountPoint, '.kura/status')))
+      await until('the mount', () => existsSync(join(mountPoint, '.kura/status')))
       return mountPoint
     }
 
@@ -130,7 +125,7 @@ describe.skipIf(whyNoLiveMounts !== undefined)(
       proxy.plan = () => ({ kind: 'hold', until: released })
       const slow = faultsOf(proxy)
       writeFileSync(join(mountPoint, '.kura/flush'), 'now')
-      await until(() => slow() > 0)
+      await until('the first request', () => slow() > 0)
       expect(statusOf(mountPoint).state).toBe('flushing')
       for (let i = 0; i < 50; i++) writeFileSync(join(mountPoint, `backup/later-${i}`), 'x')
       writeFileSync(join(mountPoint, 'backup/meanwhile'), 'written after the failure')
@@ -159,7 +154,7 @@ describe.skipIf(whyNoLiveMounts !== undefined)(
           kura=${join(repositoryRoot, 'dist/kura')}; cd ${place}
           $kura repository create filesystem --path ${place}/repo 2>/dev/null >&2
           $kura mount all mnt 2>/dev/null & pid=$!
-          for i in $(seq 300); do [ -d mnt/backup ] && break; sleep 0.1; done
+          for i in $(seq 900); do [ -d mnt/backup ] && break; sleep 0.1; done
           head -c 300000 /dev/urandom >written; cp written mnt/backup/large
           find repo -type d -exec chmod a-w {} +
           $kura flush mnt >/dev/null 2>&1 || echo flush $?

@@ -12,10 +12,10 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, expect, test } from 'vitest'
 import { KuraHome } from '../support/kura.ts'
 import { repositoryRoot } from '../support/shared.ts'
+import { until } from '../support/wait.ts'
 import { run, whyNoLiveMounts } from './support/live.ts'
 import { noise } from './support/source-tree.ts'
 
@@ -47,7 +47,7 @@ test.skipIf(why !== undefined)(
     makeFolder(source)
     const daemon = home.start('mount', 'all', mountPoint, '--flush-after', '1h')
     try {
-      for (let i = 0; i < 400 && !existsSync(join(mountPoint, '.kura/status')); i++) await sleep(50)
+      await until('the mount', () => existsSync(join(mountPoint, '.kura/status')))
       const script = join(repositoryRoot, 'test/mount/programs/file-manager.sh')
       const flush = `${join(repositoryRoot, 'dist/kura')} flush ${mountPoint}`
       // The session must not know the one that the tests run in.
@@ -64,7 +64,7 @@ test.skipIf(why !== undefined)(
         ...inSession,
         ...kura,
         'timeout',
-        '150',
+        '500',
         'dbus-run-session',
         '--',
         'bash',
@@ -88,5 +88,4 @@ test.skipIf(why !== undefined)(
       spawnSync('umount', ['-l', mountPoint], { stdio: 'ignore' })
     }
   },
-  180_000,
 )

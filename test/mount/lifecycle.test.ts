@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { scratchFolders } from '../support/scratch.ts'
+import { patienceMs, until } from '../support/wait.ts'
 import { isFuseNativeThere, isMounted, liveMounts, run, whyNoLiveMounts } from './support/live.ts'
 import { noise } from './support/source-tree.ts'
 
@@ -56,7 +57,7 @@ describe.skipIf(why !== undefined)(`the life of a mount${why === undefined ? '' 
     const ended = Promise.all(readers.map((r) => new Promise((resolve) => r.once('exit', resolve))))
     await sleep(500)
     mount.process.kill('SIGINT')
-    const limit = sleep(20_000, 'too slow', { ref: false })
+    const limit = sleep(patienceMs, 'too slow', { ref: false })
     expect(await Promise.race([Promise.all([mount.exited, ended]).then(() => 'ended'), limit])).toBe('ended')
     expect(isMounted(mount.mountPoint)).toBe(false)
   })
@@ -66,7 +67,7 @@ describe.skipIf(why !== undefined)(`the life of a mount${why === undefined ? '' 
     const reader = spawn('sh', ['-c', `while cat '${mount.tree}/big' > /dev/null 2>&1; do :; done`], { stdio: 'ignore' })
     await sleep(200)
     mount.order({ do: 'exit' })
-    expect(await Promise.race([mount.exited, sleep(10_000, 'too slow', { ref: false })])).toBe(4)
+    expect(await Promise.race([mount.exited, sleep(patienceMs, 'too slow', { ref: false })])).toBe(4)
     await new Promise((resolve) => (reader.exitCode === null ? reader.once('exit', resolve) : resolve(0)))
   })
 
@@ -76,8 +77,7 @@ describe.skipIf(why !== undefined)(`the life of a mount${why === undefined ? '' 
     await new Promise((resolve) => holder.stdout.once('data', resolve))
     mount.process.kill('SIGINT')
     expect((await mount.event('warn')).line).toContain('in use')
-    for (let i = 0; i < 50 && isMounted(mount.mountPoint); i++) await sleep(50)
-    expect(isMounted(mount.mountPoint)).toBe(false)
+    await until('the mount to be detached', () => !isMounted(mount.mountPoint))
     expect(mount.process.exitCode).toBeNull()
     holder.stdin.end('\n')
     expect(await mount.exited).toBe(0)

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { KuraHome } from '../support/kura.ts'
 import { runFsck } from '../support/referee.ts'
 import { repositoryRoot } from '../support/shared.ts'
+import { until } from '../support/wait.ts'
 import { run, whyNoLiveMounts } from './support/live.ts'
 
 const program = (name: string): string => join(repositoryRoot, 'test/mount/programs', name)
@@ -26,8 +26,7 @@ describe.skipIf(whyNoLiveMounts !== undefined)(
     async function mount(): Promise<void> {
       const child = home.start('mount', 'all', mountPoint, '--flush-after', '1h')
       daemon = child
-      for (let i = 0; i < 200 && readStatus() === undefined; i++) await sleep(50)
-      expect(readStatus()).toBeDefined()
+      await until('the mount', () => readStatus() !== undefined)
     }
 
     function readStatus(): string | undefined {

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawnSync } from 'node:child_process'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { KuraHome } from '../support/kura.ts'
 import { repositoryRoot } from '../support/shared.ts'
+import { until } from '../support/wait.ts'
 import { run, whyNoLiveMounts } from './support/live.ts'
 
 const program = join(repositoryRoot, 'test/mount/programs/posix.py')
@@ -25,7 +25,7 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`calls on files${whyNoLiveMounts 
     await home.ok('snapshot', 'create', home.path('folder'))
     mkdirSync(mountPoint)
     daemon = home.start('mount', 'all', mountPoint, '--flush-after', '1h')
-    for (let i = 0; i < 400 && !existsSync(join(mountPoint, '.kura/status')); i++) await sleep(50)
+    await until('the mount', () => existsSync(join(mountPoint, '.kura/status')))
   })
   afterAll(() => {
     daemon?.kill('SIGKILL')

@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, expect, test } from 'vitest'
 import { KuraHome } from '../support/kura.ts'
 import { repositoryRoot } from '../support/shared.ts'
+import { until } from '../support/wait.ts'
 import { run, whyNoLiveMounts } from './support/live.ts'
 
 const home = new KuraHome()
@@ -19,7 +19,7 @@ test.skipIf(whyNoLiveMounts !== undefined)(
     mkdirSync(mountPoint)
     const daemon = home.start('mount', 'all', mountPoint, '--flush-after', '1h', '--quiesce', '0s')
     try {
-      for (let i = 0; i < 400 && !existsSync(join(mountPoint, 'backup')); i++) await sleep(50)
+      await until('the mount', () => existsSync(join(mountPoint, 'backup')))
       const program = join(repositoryRoot, 'test/mount/programs/race.py')
       const { status, stdout, stderr } = await run('python3', [program, mountPoint, String(flushes)])
       expect(`${status} ${stderr}`).toBe('0 ')

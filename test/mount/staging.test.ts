@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { KuraHome } from '../support/kura.ts'
 import { runFsck } from '../support/referee.ts'
+import { until } from '../support/wait.ts'
 import { whyNoLiveMounts } from './support/live.ts'
 
 const skipped = whyNoLiveMounts ? ` (skipped: ${whyNoLiveMounts})` : ''
@@ -27,7 +28,7 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`kura staging, without a mount${s
     const child = home.start('mount', 'all', mountPoint, '--backup-source', `user@host:${path}`)
     const ended = new Promise((resolve) => child.once('close', resolve))
     try {
-      for (let i = 0; i < 200 && !existsSync(join(mountPoint, 'backup')); i++) await sleep(50)
+      await until('the mount', () => existsSync(join(mountPoint, 'backup')))
       await work(join(mountPoint, 'backup'), mountPoint)
     } finally {
       child.kill('SIGKILL')
@@ -93,7 +94,7 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`kura staging, without a mount${s
     writeFileSync(join(bin, 'systemd-notify'), `#!/bin/sh\necho "$@" >${home.path('told')}\n`, { mode: 0o755 })
     Object.assign(home.env, { NOTIFY_SOCKET: '/nowhere', PATH: `${bin}:${process.env['PATH']}` })
     await killedMount('/service', async () => {
-      for (let i = 0; i < 100 && !existsSync(home.path('told')); i++) await sleep(50)
+      await until('the notice', () => existsSync(home.path('told')) && readFileSync(home.path('told'), 'utf8').endsWith('\n'))
     })
     delete home.env['NOTIFY_SOCKET']
     expect(readFileSync(home.path('told'), 'utf8')).toMatch(/^--ready --pid=\d+\n$/)

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { KuraHome } from '../support/kura.ts'
+import { until } from '../support/wait.ts'
 import { run, whyNoLiveMounts } from './support/live.ts'
 
 /** By hand: KURA_SUITE_SECONDS=60, KURA_SUITE_ALL=1 for every stressor that stress-ng has of file systems (but one, which fails when its
@@ -35,7 +35,7 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`test suites in backup/${whyNoLiv
     await home.ok('repository', 'create', 'filesystem', '--path', home.path('repo'))
     mkdirSync(mountPoint)
     daemon = home.start('mount', 'all', mountPoint, '--flush-after', '1h')
-    for (let i = 0; i < 400 && !existsSync(join(mountPoint, '.kura/status')); i++) await sleep(50)
+    await until('the mount', () => existsSync(join(mountPoint, '.kura/status')))
   })
   afterAll(() => {
     daemon?.kill('SIGKILL')

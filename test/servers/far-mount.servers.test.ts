@@ -2,11 +2,11 @@ import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { open, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { KuraHome } from '../support/kura.ts'
 import { contentBytes } from '../support/source-tree.ts'
+import { ended, endOf, until } from '../support/wait.ts'
 import { type FaultProxy, faultProxy, type SeenRequest } from './fault-proxy.ts'
 import { startS3rver, type TestServer, whyNoServers } from './object-stores.ts'
 
@@ -14,6 +14,8 @@ const whyNot = whyNoServers ?? (existsSync('/dev/fuse') ? undefined : 'there is 
 const folders = 30
 const files = 40
 const largeBytes = 20_000_000
+/** What is read ahead is asked for together with what is read: it comes at once, or after the answer that it waits for. */
+const quietMs = 300
 // Nothing here may wait for the mount without the event loop: the proxy is served by it.
 const run = promisify(execFile)
 
@@ -56,23 +58,22 @@ describe.skipIf(whyNot !== undefined)(`a mount on a far repository${whyNot ? ` (
   /** Mounts the snapshot, so that nothing is asked for but what is read. */
   async function mounted(work: () => Promise<void>): Promise<void> {
     const child = home.start('mount', snapshot, at)
-    const gone = new Promise((resolve) => child.once('exit', resolve))
+    const end = ended(child)
     try {
-      for (let i = 0; i < 600 && (await readdir(at)).length === 0; i++) await sleep(50)
+      await until('the mount', async () => (await readdir(at)).length > 0)
       await work()
     } finally {
       await home.run('unmount', at)
-      await Promise.race([gone, sleep(10_000)])
-      child.kill('SIGKILL')
+      await endOf(child, end)
     }
   }
 
   /** The requests of what a program does below the mount. */
   async function requestsOf(program: string, ...args: string[]): Promise<readonly SeenRequest[]> {
-    await sleep(200) // what was read ahead of the step before
+    await proxy.quiet(quietMs) // what was read ahead of the step before
     seen = []
     await run(program, args, { cwd: at })
-    await sleep(200)
+    await proxy.quiet(quietMs)
     return seen
   }
 
@@ -93,7 +94,7 @@ describe.skipIf(whyNot !== undefined)(`a mount on a far repository${whyNot ? ` (
       const file = await open(join(at, 'large'))
       await file.read(Buffer.alloc(4096), 0, 4096, 11_000_000)
       await file.close()
-      await sleep(300)
+      await proxy.quiet(quietMs)
       all.push(...seen)
       expect(packs(seen, 'p').length).toBeLessThanOrEqual(2)
       expect((await requestsOf('find', '.', '-ls')).length).toBe(0)

@@ -34,16 +34,23 @@ export interface FaultProxy {
   plan: (request: SeenRequest) => Fault | undefined
   /** How many requests have met a fault. */
   readonly faults: () => number
+  /** Resolves when no request is under way and none has come for so long: what a client does by itself is done. */
+  quiet(ms: number): Promise<void>
   stop(): Promise<void>
 }
 
 /** Stands between a client and an HTTP server on loopback, and harms what passes as planned. */
 export async function faultProxy(serverPort: number): Promise<FaultProxy> {
-  let [count, met] = [0, 0]
+  let [count, met, running, lastMs] = [0, 0, 0, 0]
   const server = createServer((incoming, outgoing) => {
     const seen = { method: incoming.method ?? '', url: incoming.url ?? '', ranged: incoming.headers.range !== undefined, index: count++ }
     const fault = proxy.plan(seen)
     if (fault) met++
+    running++
+    outgoing.once('close', () => {
+      running--
+      lastMs = performance.now()
+    })
     handle(incoming, outgoing, serverPort, fault).catch(() => outgoing.destroy())
   })
   await new Promise<void>((resolve) => {
@@ -53,6 +60,10 @@ export async function faultProxy(serverPort: number): Promise<FaultProxy> {
     port: (server.address() as { port: number }).port,
     plan: () => undefined,
     faults: () => met,
+    async quiet(ms) {
+      const begun = performance.now()
+      while (running > 0 || performance.now() - Math.max(begun, lastMs) < ms) await sleep(ms / 10)
+    },
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve())

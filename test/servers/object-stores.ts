@@ -67,7 +67,7 @@ async function start(command: (port: number, folder: string) => readonly string[
     await ended(child)
     rmSync(folder, { recursive: true, force: true })
   }
-  for (let i = 0; i < 600; i++) {
+  for (let i = 0; i < 2400; i++) {
     if (child.exitCode !== null) break
     if (await answers(port)) return { port, stop }
     await sleep(50)
@@ -80,7 +80,7 @@ async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const gone = new Promise((resolve) => child.once('exit', resolve))
   child.kill()
-  const timer = setTimeout(() => child.kill('SIGKILL'), 3000)
+  const timer = setTimeout(() => child.kill('SIGKILL'), 30_000)
   await gone
   clearTimeout(timer)
 }

@@ -18,7 +18,7 @@ import { wholeFlow, wholeFlowTimeoutMs } from './whole-flow.ts'
 const scratch = scratchFolders()
 const config = (remotePath: string, changes: object = {}) => ({
   remotePath,
-  startupTimeout: '15s',
+  startupTimeout: '2m',
   atomicWrites: true,
   dirShards: null,
   ...changes,

@@ -1,12 +1,11 @@
 import { type ChildProcess, execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { KuraHome, type KuraRun } from '../support/kura.ts'
 import { scratchFolders } from '../support/scratch.ts'
-import { ended } from '../support/wait.ts'
+import { ended, endOf, until } from '../support/wait.ts'
 import { type FaultProxy, faultProxy } from './fault-proxy.ts'
 import { azureAccount, startMoto, type TestServer, whyNoServers } from './object-stores.ts'
 import { type Sshd, startSshd } from './sshd.ts'
@@ -137,19 +136,19 @@ test('rclone: its children have no secret among their arguments, nor is its conf
   const at = home.path('mounted')
   mkdirSync(at)
   const child = home.start('mount', 'all', at, '--read-only', ...everything)
+  const end = ended(child)
   let told = ''
   child.stderr?.on('data', (data: Buffer) => {
     told += data.toString()
   })
   try {
-    for (let i = 0; i < 200 && readdirSync(at).length === 0 && child.exitCode === null; i++) await sleep(50)
+    await until('the mount', () => readdirSync(at).length > 0 || child.exitCode !== null)
     const lines = familyOf(child).map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1'))
     expect(lines.some((line) => line.includes('rclone'))).toBe(true)
     expectNoSecrets(lines.join('\n'), 'arguments')
   } finally {
     await home.run('unmount', at)
-    await Promise.race([ended(child), sleep(10_000)])
-    child.kill('SIGKILL')
+    await endOf(child, end)
   }
   expectNoSecrets(told, 'what the mount said')
   expectNoSecrets(written(home), 'files')

@@ -1,4 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { userInfo } from 'node:os'
@@ -19,13 +20,17 @@ export interface Sshd {
   stop(): void
 }
 
-export const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
+/** A port of loopback that nobody has now, and that the system gives to nobody who lets it choose: it chooses above 32768. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(12_000, 32_000)
+    const isFree = await new Promise<boolean>((resolve) => {
+      const server = createServer().once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
     })
-  })
+    if (isFree) return port
+  }
+}
 
 /** Makes a pair of keys in `folder` and lets it in; returns the private one's path. */
 export function addKey(folder: string, name: string, ...options: string[]): string {
@@ -70,9 +75,9 @@ export async function startSshd(folder: string, lines: readonly string[] = []): 
   return { folder, port, username: userInfo().username, keyfile, knownHosts: at('known_hosts'), sessions, cut, stop: () => child.kill() }
 }
 
-/** Waits until something listens on a port of loopback. Throws when nothing does within 15 seconds. */
+/** Waits until something listens on a port of loopback. Throws when nothing does within two minutes. */
 export async function answering(port: number): Promise<void> {
-  for (let i = 0; i < 300; i++) {
+  for (let i = 0; i < 2400; i++) {
     if (await answers(port)) return
     await sleep(50)
   }

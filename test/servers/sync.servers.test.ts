@@ -7,7 +7,7 @@ import { KuraHome } from '../support/kura.ts'
 import { scratchFolders } from '../support/scratch.ts'
 import { contentBytes } from '../support/source-tree.ts'
 import { listAsRestored, listTree } from '../support/tree-listing.ts'
-import { ended } from '../support/wait.ts'
+import { ended, until } from '../support/wait.ts'
 import { type Sshd, startSshd } from './sshd.ts'
 import { type DavServer, davPassword, davUser, startLighttpd } from './webdav.ts'
 
@@ -71,9 +71,10 @@ describe('sync-to', () => {
       readdirSync(path, { recursive: true, withFileTypes: true }).filter((e) => e.isFile() && e.name.endsWith('.f')).length
     mkdirSync(path)
     const child = home.start('repository', 'sync-to', ...sftp(path))
-    for (let i = 0; i < 400 && count() < 3; i++) await sleep(10)
+    const end = ended(child)
+    await until('three blobs', () => count() >= 3 || child.exitCode !== null, 5)
     child.kill('SIGKILL')
-    await ended(child)
+    await end
     const copied = count()
     expect(copied).toBeGreaterThanOrEqual(2)
     const rest = await home.run('repository', 'sync-to', ...sftp(path))

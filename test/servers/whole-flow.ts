@@ -1,17 +1,16 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import type { KuraHome } from '../support/kura.ts'
 import { contentBytes } from '../support/source-tree.ts'
 import { listAsRestored, listTree } from '../support/tree-listing.ts'
-import { ended } from '../support/wait.ts'
+import { ended, endOf, until } from '../support/wait.ts'
 
 const canMount = existsSync('/dev/fuse')
 
 /** Some twenty commands one after the other, each some tenths of a second on a machine with nothing else to do. */
-export const wholeFlowTimeoutMs = 300_000
+export const wholeFlowTimeoutMs = 900_000
 
 /** Flags that name the repository, and those of an empty place of the same kind for its mirror. */
 export interface FlowStorage {
@@ -67,8 +66,9 @@ async function mounted(home: KuraHome, source: string): Promise<void> {
   const at = home.path('mounted')
   mkdirSync(at)
   const child = home.start('mount', 'all', at)
+  const end = ended(child)
   try {
-    for (let i = 0; i < 200 && readdirSync(at).length === 0; i++) await sleep(50)
+    await until('the mount', () => readdirSync(at).length > 0)
     const found = execFileSync('find', [at, '-name', 'large.bin'], { encoding: 'utf8' }).trim().split('\n')
     expect(found.length).toBeGreaterThan(0)
     expect(readFileSync(found[0] as string).equals(readFileSync(join(source, 'large.bin')))).toBe(true)
@@ -77,8 +77,7 @@ async function mounted(home: KuraHome, source: string): Promise<void> {
     await home.ok('flush', at)
   } finally {
     await home.run('unmount', at)
-    await Promise.race([ended(child), sleep(10_000)])
-    child.kill('SIGKILL')
+    await endOf(child, end)
   }
   const all = JSON.parse(await home.ok('snapshot', 'list', '--all', '--json')) as { id: string; source: { path: string } }[]
   const flushed = all.find((snapshot) => snapshot.source.path === '/backup')

@@ -54,7 +54,7 @@ beforeAll(async () => {
   root = rootOf((await upload(repository, source)).snapshot)
   await repository.flush()
   await repository.close()
-}, 60_000)
+})
 
 describe('a repository far away', () => {
   test('is walked with few requests, and again with none', async () => {

@@ -1,7 +1,7 @@
 """Types into an interactive shell on a terminal of its own, and prints what the terminal shows.
 
 press-tab.py SHELL SETUP TYPED WANTED: runs SETUP in the shell (bash or zsh, without the user's files), types TYPED (which may hold
-tabs) and reads until the terminal shows WANTED, for at most 60 seconds.
+tabs) and reads until the terminal shows WANTED, for at most 200 seconds.
 """
 import os, pty, select, sys, time
 
@@ -17,7 +17,7 @@ seen = b""
 
 def read_until(text):
     global seen
-    end = time.monotonic() + 60
+    end = time.monotonic() + 200
     while text.encode() not in seen and time.monotonic() < end:
         if select.select([terminal], [], [], 0.2)[0]:
             try:

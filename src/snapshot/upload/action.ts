@@ -101,10 +101,12 @@ function runAndWait(call: ActionCall, words: readonly string[]): Promise<ActionO
     child.once('exit', (status, deathSignal) => {
       const failure = killed ?? (status === 0 ? undefined : `exit status ${status ?? deathSignal}`)
       // Something that it left running may hold the pipes open for ever.
-      const drain = setTimeout(() => {
+      const giveUp = () => {
         child.stdout.destroy()
         child.stderr.destroy()
-      }, drainMs)
+      }
+      // What came while this process had no turn on a busy machine is read before the pipes are left.
+      const drain = setTimeout(() => setImmediate(giveUp), drainMs)
       child.once('close', () => {
         clearTimeout(drain)
         output.end()

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { noteError, readErrors } from '#mount/flush/error-log.ts'
 import { exportStaging } from '#mount/flush/export.ts'
 import { Flusher } from '#mount/flush/flusher.ts'
@@ -147,7 +147,7 @@ describe('the flush of an overlay', () => {
     expect(Object.keys(last)).toHaveLength(count + 2)
     await reopen()
     expect(await everything(staging)).toEqual(last)
-  }, 60_000)
+  })
 
   it('uploads two chunks for one byte in a large file', async () => {
     const bytes = randomBytes(48 << 20)
@@ -354,8 +354,7 @@ it('says at once that the snapshot below is gone, and keeps the error beside the
   await repository.flush()
   const timers = { flushAfterMs: 6e5, flushEveryMs: 6e5, quiesceMs: 0 }
   const flusher = new Flusher(repository, staging, { ...flushOptions(local, staging), ...timers, onError: (e) => noteError(spool, e) })
-  await new Promise((resolve) => setTimeout(resolve, 50))
-  expect(flusher.state).toBe('failed')
+  await vi.waitFor(() => expect(flusher.state).toBe('failed'), { timeout: 60_000 })
   expect(readErrors(spool)).toMatchObject([{ code: 'LOWER_MISSING', message: expect.stringContaining(lower.id) as string }])
   await flusher.stop()
 })

@@ -36,7 +36,7 @@ afterEach(async () => {
 
 async function uploadAhead(files: number): Promise<void> {
   ahead.wake(0)
-  await vi.waitFor(() => expect(ahead.files).toBe(files), { timeout: 20_000 })
+  await vi.waitFor(() => expect(ahead.files).toBe(files), { timeout: 60_000 })
   await ahead.stop()
 }
 
@@ -89,7 +89,7 @@ it('a spool above 70 % has its contents uploaded, and is flushed only above 80 %
   const flusher = new Flusher(repository, watched, { ...flushOptions(path, staging), ...timers, onDone: ({ id }) => done.push(id) })
   await put(staging, 'a', 'aaa')
   watched.onChange?.()
-  await vi.waitFor(() => expect(flusher.ahead.files).toBe(1), { timeout: 20_000 })
+  await vi.waitFor(() => expect(flusher.ahead.files).toBe(1), { timeout: 60_000 })
   expect(done).toEqual([])
   await flusher.stop()
 })

@@ -39,7 +39,7 @@ export function openOverlay(
       warn: () => undefined,
       ...over,
     },
-    lowerTree(repository, { maxCachedBytes: 1 << 20, timeoutMs: 10_000 }),
+    lowerTree(repository, { maxCachedBytes: 1 << 20, timeoutMs: 60_000 }),
   )
 }
 

@@ -20,12 +20,19 @@ thunar --daemon >"$HOME/thunar.log" 2>&1 &
 manager=$!
 
 wait_for() { # COMMAND...: until it succeeds
-  for _ in $(seq 300); do
+  for _ in $(seq 900); do
     if "$@" >/dev/null 2>&1; then return 0; fi
     sleep 0.1
   done
   echo "gave up waiting for: $*" >&2
   import -window root "$shots/gave-up.png"
+  return 1
+}
+there() { # PATH: whether it comes within some seconds; a busy machine must not be asked twice for what it is about to do
+  for _ in $(seq 50); do
+    [ -e "$1" ] && return 0
+    sleep 0.1
+  done
   return 1
 }
 shot() { import -window root "$shots/$1.png"; }
@@ -50,7 +57,7 @@ press() { # WINDOW KEY...: into the list of files
   xdotool key --clearmodifiers "$@"
 }
 
-gdbus wait --session --timeout 60 org.xfce.FileManager
+gdbus wait --session --timeout 300 org.xfce.FileManager
 show "$source" 0
 from=$window
 show "$mount/backup" 640
@@ -62,8 +69,7 @@ for _ in $(seq 10); do
   press "$from" ctrl+c
   sleep 0.5
   press "$into" ctrl+v
-  sleep 1
-  [ -e "$mount/backup/folder" ] && break
+  there "$mount/backup/folder" && break
 done
 wait_for diff -r --no-dereference "$source" "$mount/backup"
 sleep 1
@@ -84,8 +90,7 @@ for _ in $(seq 10); do
     mousemove 1000 500 sleep 0.5
   shot dragging
   xdotool mouseup 1
-  sleep 1
-  [ -e "$target/folder" ] && break
+  there "$target/folder" && break
 done
 wait_for diff -r --no-dereference "$mount/backup/folder" "$target/folder"
 sleep 1

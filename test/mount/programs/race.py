@@ -141,7 +141,10 @@ threads = [threading.Thread(target=w.run) for w in writers]
 for t in threads:
     t.start()
 for _ in range(flushes):
-    time.sleep(0.05)
+    # Each writer has gone on since the last flush, however slow it all is.
+    wanted = [len(w.done) + 3 for w in writers]
+    while any(len(w.done) < n and not w.failure for w, n in zip(writers, wanted)):
+        time.sleep(0.01)
     flush()
 stop.set()
 for t in threads:

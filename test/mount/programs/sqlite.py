@@ -9,7 +9,7 @@ writers = []
 for who in range(2):
     pid = os.fork()
     if pid == 0:
-        db = sqlite3.connect(path, timeout=60)
+        db = sqlite3.connect(path, timeout=300)
         for n in range(50):
             with db:
                 db.execute('begin immediate')

@@ -33,7 +33,7 @@ const settings: SendSettings = {
   buildInfo: 'built',
   nowNs: 1_700_000_000_000_000_000n,
   warn: (message) => warnings.push(message),
-  timeoutMs: 5000,
+  timeoutMs: 60_000,
 }
 
 beforeEach(async () => {

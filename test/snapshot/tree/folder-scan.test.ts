@@ -7,7 +7,7 @@ import type { ObjectId } from '#repo/object/object.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import { encodeDirectory } from '#snapshot/model/directory-json.ts'
 import { type FolderScan, ListedFolder, scanFolder } from '#snapshot/tree/folder-scan.ts'
-import { scanDirectory } from '#snapshot/tree/local-tree.ts'
+import { placeholderSuffix, scanDirectory } from '#snapshot/tree/local-tree.ts'
 import { entryFor } from '#snapshot/upload/leaf.ts'
 import { SummaryBuilder } from '#snapshot/upload/summary.ts'
 import { scratchFolders } from '../../support/scratch.ts'
@@ -106,7 +106,9 @@ describe.skipIf(!nativeAddon())('matching with a stored directory (needs the add
             expect([matches.name(i), matches.sizeBytes(i), matches.modifiedNs(i)]).toEqual([e.name, e.sizeBytes, e.modifiedNs])
           }
           // Nothing odd about: everything that can match does.
-          const isPlain = earlier.every((e) => /^[ !#-%'-;=?-[\]-~]+$/.test(e.name)) && live.every((e) => e.rawName === undefined)
+          // A link of the very name of the suffix is no placeholder, but odd enough to be looked at with more care.
+          const plain = (name: string) => /^[ !#-%'-;=?-[\]-~]+$/.test(name) && !name.endsWith(placeholderSuffix)
+          const isPlain = earlier.every((e) => plain(e.name)) && live.every((e) => e.rawName === undefined)
           if (isPlain && timeNs > 0n && unchanged.size > 0) expect(matches?.count).toBe(unchanged.size)
         },
       ),

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { CancelledError } from '#base/errors.ts'
 import type { UploadObserver } from '#snapshot/upload/request.ts'
 import { scratchFolders } from '../../support/scratch.ts'
@@ -87,7 +87,7 @@ describe('an upload that is stopped', () => {
       expect(watcher.reused).toHaveLength(files.length)
       expect(watcher.read).toHaveLength(101 - files.length)
     }
-    expect(openFiles()).toBeLessThanOrEqual(open + 1)
+    await vi.waitFor(() => expect(openFiles()).toBeLessThanOrEqual(open + 1), { timeout: 60_000 })
   })
 
   it('in the middle of a single file has nothing to keep', async () => {

@@ -16,6 +16,7 @@ const passphraseVariable = 'KURA_SFTP_KEY_PASSPHRASE'
 const keepaliveIntervalMs = 15_000
 /** With nothing heard from a server that owes answers for this long, the connection is given up. */
 export const defaultStallMs = 60_000
+const looksPerStall = 6
 
 /** Ciphers whose input ssh2 decrypts at once into memory of its own; of others (and with its own addon) it may keep pieces of what came. */
 const keepsNothing = /-gcm(?:@|$)/
@@ -23,7 +24,8 @@ const keepsNothing = /-gcm(?:@|$)/
 /** One SFTP session over one connection. Every request fails with TransientStorageError once the connection is gone. */
 export class SftpSession {
   #lost: Error | undefined
-  #heardMs = performance.now()
+  /** Looks in a row at requests without any answer. They are counted instead of timed: a process that had no turn has heard nothing either. */
+  #silentLooks = 0
   readonly #waiting = new Set<(error: Error) => void>()
   readonly #watch: NodeJS.Timeout
 
@@ -34,9 +36,9 @@ export class SftpSession {
     stallMs = defaultStallMs,
   ) {
     this.#watch = setInterval(() => {
-      if (this.#waiting.size === 0) this.#heardMs = performance.now()
-      else if (performance.now() - this.#heardMs > stallMs) this.lose(new Error(`no answer for ${stallMs / 1000} seconds`))
-    }, stallMs / 6)
+      if (this.#waiting.size === 0) this.#silentLooks = 0
+      else if (++this.#silentLooks > looksPerStall) this.lose(new Error(`no answer for ${stallMs / 1000} seconds`))
+    }, stallMs / looksPerStall)
     this.#watch.unref()
   }
 
@@ -53,10 +55,10 @@ export class SftpSession {
   request<T>(send: (done: (error?: Error | null, value?: T) => void) => void): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#lost) return reject(this.#lost)
-      if (this.#waiting.size === 0) this.#heardMs = performance.now()
+      if (this.#waiting.size === 0) this.#silentLooks = 0
       this.#waiting.add(reject)
       send((error, value) => {
-        this.#heardMs = performance.now()
+        this.#silentLooks = 0
         this.#waiting.delete(reject)
         if (error) reject(error)
         else resolve(value as T)
