@@ -43,7 +43,8 @@ async function kura(...words: string[]) {
 }
 
 describe('metrics are pushed', () => {
-  const push = (...words: string[]) => kura('doctor', `--metrics-push-addr=http://127.0.0.1:${portOf(server)}`, ...words)
+  const push = (...words: string[]) =>
+    kura('doctor', `--metrics-push-addr=http://127.0.0.1:${portOf(server)}`, '--metrics-push-interval=1h', ...words)
 
   test('at the start and at the end, all series in both', async () => {
     expect(await push()).toMatchObject({ status: 0, err: '' })

@@ -37,7 +37,8 @@ function manyFiles(count: number, sizeBytes: number): string {
 describe('an upload that is stopped', () => {
   it('by the upload limit keeps what it has, says why in every folder, and leaves the rest to the next', async () => {
     const { repository } = await memoryRepository()
-    const source = manyFiles(300, 10_000)
+    // No folder is done before the limit is reached.
+    const source = manyFiles(700, 10_000)
     const { snapshot } = await upload(repository, source, { uploadLimitBytes: 500_000 })
     expect(snapshot.incomplete).toBe('limit reached')
     const tree = await treeOf(repository, rootOf(snapshot))
@@ -50,7 +51,7 @@ describe('an upload that is stopped', () => {
     const next = await upload(repository, source, { previous: [snapshot], observer: watcher })
     expect(next.snapshot.incomplete).toBeUndefined()
     expect(watcher.reused).toHaveLength(files.length)
-    expect(watcher.read).toHaveLength(300 - files.length)
+    expect(watcher.read).toHaveLength(700 - files.length)
   })
 
   it('by the upload limit leaves out a large file that it was reading', async () => {
