@@ -19,7 +19,15 @@ export const whyNoServers = existsSync(join(place, '.installed')) ? undefined : 
 
 /** Object storage of Amazon, emulated: versions, locks, roles. Takes any keys. */
 export const startMoto = (extra: readonly string[] = []): Promise<TestServer> =>
-  start((port) => [join(place, 'python/bin/moto_server'), '-H', '127.0.0.1', '-p', String(port), ...extra])
+  start((port) => [
+    join(place, 'python/bin/python'),
+    join(place, 'python/bin/moto_server'),
+    '-H',
+    '127.0.0.1',
+    '-p',
+    String(port),
+    ...extra,
+  ])
 
 /** A small S3 server that checks signatures; key and secret are `S3RVER`. */
 export const startS3rver = (extra: readonly string[] = []): Promise<TestServer> =>

@@ -52,7 +52,7 @@ describe('a tree with an earlier snapshot gives the objects that it gives withou
     'a file has gone': (s) => rmSync(join(s, 'plain/b.txt')),
     'the first file has gone': (s) => rmSync(join(s, 'plain/a')),
     'the last file has gone': (s) => rmSync(join(s, 'plain/z')),
-    'a file has changed': (s) => writeFileSync(join(s, 'plain/z'), 'changed'),
+    'a file has changed': (s) => writeFileSync(join(s, 'plain/z'), 'of another length'),
     'a time has changed': (s) => setTimeNs(Buffer.from(join(s, 'plain/z')), 5n),
     'a folder has come': (s) => mkdirSync(join(s, 'plain/folder')),
     'a folder has gone': (s) => rmSync(join(s, 'one/two'), { recursive: true }),
