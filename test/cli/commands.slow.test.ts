@@ -45,7 +45,7 @@ beforeAll(async () => {
   const { out, err } = await ok('repo', 'create', 'filesystem', `--path=${join(home, 'repository')}`, ...flags)
   expect(out).toMatch(/^Retention:\n {2}Annual snapshots: +3 {3}\(defined for this target\)\n/)
   expect(err).toContain('block hash:          BLAKE2B-256-128\n')
-}, 120_000)
+})
 
 describe('a new repository', () => {
   test('has the global policy, a maintenance owner, the saved password and the state of the update check', async () => {

@@ -49,7 +49,7 @@ describe.each([
   ['without epochs', 1],
   ['with epochs', 3],
 ])('a repository %s', (_, version) => {
-  beforeAll(() => newRepository(version), 120_000)
+  beforeAll(() => newRepository(version))
 
   test('is in order after maintenance, which merges packs and says what it did', async () => {
     const before = await blobs('p')

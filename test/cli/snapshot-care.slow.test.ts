@@ -52,7 +52,7 @@ beforeAll(async () => {
       ...flags,
     )
   await ok('ann', 'snapshot', 'create', docs)
-}, 120_000)
+})
 
 describe('placeholders', () => {
   test('are restored, expanded and snapshotted', async () => {

@@ -140,5 +140,5 @@ test(`kill -9 at ${rounds} moments of "snapshot create" hurts nothing, and the n
     rmSync(path, { recursive: true })
   }
   // Else the moments were not within the run.
-  expect(killed).toBeGreaterThan(rounds * 0.6)
+  expect(killed).toBeGreaterThan(rounds / 3)
 })

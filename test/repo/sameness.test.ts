@@ -75,5 +75,5 @@ describe.skipIf(whyNot !== '')(`addon and twins${whyNot}`, () => {
         }
       })
     }
-  }, 120_000)
+  })
 })

@@ -50,7 +50,7 @@ describe.skipIf(reason !== undefined)(
         KURA_NATIVE: addon,
       }
       const vitest = join(repositoryRoot, 'node_modules/vitest/vitest.mjs')
-      const args = [vitest, 'run', '--project', 'unit', '--pool', 'forks', '--testTimeout', '120000', 'test/native']
+      const args = [vitest, 'run', '--project', 'unit', '--pool', 'forks', '--testTimeout', '600000', 'test/native']
       const { code, text } = await run(process.execPath, args, env)
       expect(readdirSync(reports), text).toEqual([])
       expect(code, text).toBe(0)
