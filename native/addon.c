@@ -19,6 +19,7 @@ static bool (*const parts[])(napi_env env, napi_value exports) = {
     register_open,
     register_s2,
     register_scan,
+    register_scrypt,
     register_seal,
     register_small_files,
     register_splitter,

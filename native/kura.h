@@ -54,6 +54,7 @@ napi_value give_buffer(napi_env env, uint8_t **data, size_t length);
 bool register_cpu(napi_env env, napi_value exports);
 bool register_hash(napi_env env, napi_value exports);
 bool register_splitter(napi_env env, napi_value exports);
+bool register_scrypt(napi_env env, napi_value exports);
 bool register_seal(napi_env env, napi_value exports);
 bool register_open(napi_env env, napi_value exports);
 bool register_zstd(napi_env env, napi_value exports);

@@ -24,6 +24,8 @@ export interface NativeAddon {
    *  by an earlier call. `kind` 0 = BUZHASH, 1 = RABINKARP; average = power of two (spec 03, 2.3). */
   findCut(kind: number, averageBytes: number, data: Uint8Array, start: number, resume: number): number
   crc32c(data: Uint8Array): number
+  /** scryptROMix (RFC 7914, section 5) of one block of 128 × r bytes, in place; `n` = power of two. Takes n times as much memory meanwhile. */
+  scryptMix(state: Uint8Array, n: number): Promise<void>
   /** parity = matrix × data over GF(2^8)/0x11d. `matrix` is rows × columns; shards lie one after another (spec 01, 1.20.4). */
   galoisMultiply(matrix: Uint8Array, rows: number, columns: number, shards: Uint8Array, shardBytes: number, out: Uint8Array): void
   /** nonce(12) || ciphertext || tag(16) per plaintext, key derived from secret and identity (spec 01, 1.17). `cipher` 0 = AES-256-GCM,
@@ -150,6 +152,7 @@ export const nativeMembers: Readonly<Record<keyof NativeAddon, 'function' | 'num
   digests: 'object',
   findCut: 'function',
   crc32c: 'function',
+  scryptMix: 'function',
   galoisMultiply: 'function',
   sealMany: 'function',
   sealRanges: 'function',

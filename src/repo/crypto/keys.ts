@@ -1,5 +1,6 @@
-import { hkdfSync, pbkdf2, scrypt } from 'node:crypto'
+import { hkdfSync, pbkdf2, pbkdf2Sync, scrypt } from 'node:crypto'
 import { promisify } from 'node:util'
+import { nativeAddon } from '#base/native.ts'
 import { KeyLengthError, UnknownAlgorithmError } from './hash.ts'
 
 /** Password key derivation of new repositories. */
@@ -14,10 +15,19 @@ const keyBytes = 32
 const scryptOptions = { N: 65536, r: 8, p: 1, maxmem: 68_157_440 }
 
 const pbkdf2Async = promisify(pbkdf2)
-const scryptAsync = (password: Buffer, salt: Uint8Array): Promise<Buffer> =>
-  new Promise((resolve, reject) => {
-    scrypt(password, salt, keyBytes, scryptOptions, (error, key) => (error ? reject(error) : resolve(key)))
-  })
+
+async function scryptAsync(password: Buffer, salt: Uint8Array): Promise<Buffer> {
+  const addon = nativeAddon()
+  if (addon === undefined) {
+    return new Promise((resolve, reject) => {
+      scrypt(password, salt, keyBytes, scryptOptions, (error, key) => (error ? reject(error) : resolve(key)))
+    })
+  }
+  // RFC 7914, section 6, with p = 1: what stands around the mixing takes no time.
+  const state = pbkdf2Sync(password, salt, 1, 128 * scryptOptions.r, 'sha256')
+  await addon.scryptMix(state, scryptOptions.N)
+  return pbkdf2Sync(password, state, 1, keyBytes, 'sha256')
+}
 
 /** HKDF-SHA256 (RFC 5869), `length` bytes; text as UTF-8. Throws KeyLengthError for empty key material (spec 01, 1.5). */
 export function hkdf(keyMaterial: Uint8Array, salt: Uint8Array | string, info: string, length: number): Buffer {
