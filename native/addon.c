@@ -7,6 +7,7 @@ enum { addon_version = 2 };
 
 static bool (*const parts[])(napi_env env, napi_value exports) = {
     register_cpu,
+    register_content_keys,
     register_crc32c,
     register_fallocate,
     register_files,

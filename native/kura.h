@@ -59,6 +59,7 @@ bool register_seal(napi_env env, napi_value exports);
 bool register_open(napi_env env, napi_value exports);
 bool register_zstd(napi_env env, napi_value exports);
 bool register_galois(napi_env env, napi_value exports);
+bool register_content_keys(napi_env env, napi_value exports);
 bool register_crc32c(napi_env env, napi_value exports);
 bool register_s2(napi_env env, napi_value exports);
 bool register_files(napi_env env, napi_value exports);

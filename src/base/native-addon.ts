@@ -97,6 +97,9 @@ export interface NativeAddon {
   forgetPages(bytes: Uint8Array): boolean
   /** Rows of `keys`, which lie one after another, in the sorted rows of an index file (spec 02, 3.4); -1 where there is none. */
   findRows(file: Uint8Array, start: number, stride: number, count: number, keyBytes: number, keys: Uint8Array, rows: Int32Array): void
+  /** Keys of findRows for IDs that stand in `text` as digits: `places` are start and end of each. False when one has not as many digits as fill
+   *  its key, or holds something else; then the keys are rubbish. */
+  hexKeys(text: Uint8Array, places: Uint32Array, keys: Uint8Array): boolean
   /** Adds the rows of an index file to the table of index/file-table.ts. Returns how many, fewer than `count` when they pile up in it. */
   fillTable(
     file: Uint8Array,
@@ -170,6 +173,7 @@ export const nativeMembers: Readonly<Record<keyof NativeAddon, 'function' | 'num
   mapFile: 'function',
   forgetPages: 'function',
   findRows: 'function',
+  hexKeys: 'function',
   fillTable: 'function',
   setTimes: 'function',
   punchHole: 'optional',

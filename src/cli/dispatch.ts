@@ -18,14 +18,24 @@ export async function dispatch(
         tree,
       )
       if (!leaf || !isLeaf(leaf)) throw new Error(`no command ${path.join(' ')}`)
-      await (await leaf.load()).run(context, values)
-      if (leaf.maintains) await (await import('./maintain.ts')).maintainAfterWrite(context)
+      const command = await leaf.load()
+      const maintenance = leaf.maintains ? loadMaintain() : undefined
+      await command.run(context, values)
+      if (maintenance) await (await maintenance).maintainAfterWrite(context)
     } catch (error) {
       failure = { error }
     }
   })
   await parser.parseAsync([...path], { ...values })
   if (failure) throw failure.error
+}
+
+/** The module that maintains afterwards, with all that it will load, while the repository's key is being derived. */
+function loadMaintain(): Promise<typeof import('./maintain.ts')> {
+  const loading = import('./maintain.ts')
+  // A failure is for whoever waits for the module.
+  loading.then((m) => m.loadMaintenance()).catch(() => undefined)
+  return loading
 }
 
 /** A yargs that neither prints nor exits nor rewrites words. */

@@ -12,13 +12,13 @@ export interface MaintainOptions {
   readonly safetyName?: string
 }
 
+/** Loads what runs maintenance. */
+export const loadMaintenance = () =>
+  Promise.all([import('#repo/maintenance/run.ts'), import('#repo/maintenance/safety.ts'), import('#snapshot/gc/collect.ts')])
+
 /** Runs maintenance and logs what it does. Throws what makes it fail. */
 export async function maintain(c: CommandContext, repository: DirectRepository, options: MaintainOptions): Promise<void> {
-  const [{ runMaintenance }, { safetyOf }, { collectGarbage }] = await Promise.all([
-    import('#repo/maintenance/run.ts'),
-    import('#repo/maintenance/safety.ts'),
-    import('#snapshot/gc/collect.ts'),
-  ])
+  const [{ runMaintenance }, { safetyOf }, { collectGarbage }] = await loadMaintenance()
   const safety = safetyOf(options.safetyName ?? 'full')
   const request = {
     mode: options.mode,

@@ -117,6 +117,16 @@ export class DirectContentStore implements ContentStore {
     return present
   }
 
+  async arePresentByKey(keys: Uint8Array, keyBytes: number): Promise<Uint8Array | undefined> {
+    await this.#p.committed.loadIfOld()
+    const { writer, presence, committed } = this.#p
+    const packs = writer.records.size === 0 ? committed.set.packsOf(keys, keyBytes) : undefined
+    if (!packs) return undefined
+    const present = new Uint8Array(packs.length)
+    for (const [i, pack] of packs.entries()) if (pack !== '' && (presence.known(pack) ?? (await presence.has(pack)))) present[i] = 1
+    return present
+  }
+
   async get(id: ContentId, memory?: PlainMemory): Promise<Buffer> {
     let info = this.info(id)
     if (info) {

@@ -25,6 +25,9 @@ export interface ContentReader {
   isPresent(id: ContentId): Promise<boolean>
   /** The same for many at once, in the order given; absent where that would be no faster. */
   arePresent?(ids: readonly ContentId[]): Promise<boolean[]>
+  /** arePresent by binary keys (contentKey) of one size, which lie one after another: 1 for each that is. Absent, or undefined, where that
+   *  would be no faster. */
+  arePresentByKey?(keys: Uint8Array, keyBytes: number): Promise<Uint8Array | undefined>
   /** Plaintext. It may lie in what `memory` returned, which must stay untouched until then; that may be asked for more than once, or never.
    *  ContentNotFoundError, CorruptContentError, or the storage's errors. */
   get(id: ContentId, memory?: PlainMemory): Promise<Buffer>

@@ -1,4 +1,5 @@
 import type { ContentId } from '#repo/content/content-id.ts'
+import { contentKeysAt } from '#repo/content/content-keys.ts'
 import type { ContentReader } from '#repo/content/store.ts'
 import { ObjectNotFoundError } from './errors.ts'
 import type { ObjectId } from './object.ts'
@@ -64,6 +65,16 @@ export async function areObjectsPresent(contents: ContentReader, ids: readonly O
     return all
   }
   return arePresent.call(contents, ids as readonly string[] as readonly ContentId[])
+}
+
+/** areObjectsPresent for IDs that stand in `text`, start and end of each in `places`: 1 for those that are. */
+export async function areObjectsPresentAt(contents: ContentReader, text: Buffer, places: Uint32Array): Promise<Uint8Array> {
+  const count = places.length >> 1
+  const keys = contents.arePresentByKey && contentKeysAt(text, places)
+  const known = keys && (await contents.arePresentByKey?.(keys, keys.length / count))
+  if (known) return known
+  const ids = Array.from({ length: count }, (_, i) => text.toString('latin1', places[2 * i], places[2 * i + 1]) as ObjectId)
+  return Uint8Array.from(await areObjectsPresent(contents, ids), Number)
 }
 
 /** Plain bytes of objects that are one content each, read together where the store can. */

@@ -26,6 +26,8 @@ export interface StoredMatches {
   end(index: number): number
   start(index: number): number
   objectId(index: number, stored: Buffer): string
+  /** Start and end of the object IDs in the stored JSON. */
+  objectPlaces(indexes: readonly number[]): Uint32Array
   name(index: number): string
   isLink(index: number): boolean
   sizeBytes(index: number): number
@@ -155,12 +157,22 @@ class PackedFolder implements FolderScan {
     return this.#names.subarray(index === 0 ? 0 : this.#word(0, index - 1), this.#word(0, index) - 1)
   }
 
+  #objectPlaces(indexes: readonly number[]): Uint32Array {
+    const places = new Uint32Array(2 * indexes.length)
+    for (let k = 0; k < indexes.length; k++) {
+      places[2 * k] = this.#word(8, indexes[k] as number)
+      places[2 * k + 1] = this.#word(9, indexes[k] as number) - 2
+    }
+    return places
+  }
+
   #matches(count: number): StoredMatches {
     return {
       count,
       end: (i) => this.#word(9, i),
       start: (i) => this.#word(7, i),
       objectId: (i, stored) => stored.toString('latin1', this.#word(8, i), this.#word(9, i) - 2),
+      objectPlaces: (indexes) => this.#objectPlaces(indexes),
       name: (i) => this.#names.toString('utf8', i === 0 ? 0 : this.#word(0, i - 1), this.#word(0, i) - 1),
       isLink: (i) => typeOfMode(this.#word(1, i)) === 's',
       sizeBytes: (i) => this.#reals[i] as number,

@@ -98,7 +98,7 @@ export async function keepUnchanged(context: UploadContext, d: UnchangedRequest)
     const lot: number[] = []
     for (let i = from; i < Math.min(from + lotSize, scan.count); i++)
       if (matches.end(i) > 0 && !(mayHide && isHidden(d, matches, prefix, i))) lot.push(i)
-    const present = await context.repository.objects.arePresent(lot.map((i) => matches.objectId(i, stored.bytes) as ObjectId))
+    const present = await context.repository.objects.arePresentAt(stored.bytes, matches.objectPlaces(lot))
     takeLot(context, d, kept, prefix, lot, present)
     if (from + lotSize < scan.count) await new Promise<void>((resolve) => setImmediate(resolve))
   }
@@ -116,13 +116,13 @@ function takeLot(
   kept: KeptEntries,
   prefix: string,
   lot: readonly number[],
-  present: readonly boolean[],
+  present: Uint8Array,
 ): void {
   const { matches } = kept
   let sizeBytes = 0
   let count = 0
   for (let k = 0; k < lot.length; k++) {
-    if (!present[k]) continue
+    if (present[k] !== 1) continue
     const i = lot[k] as number
     kept.keep(i)
     count++

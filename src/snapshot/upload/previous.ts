@@ -77,9 +77,9 @@ export class PreviousDirectories {
   #decodedFolders(): readonly ReadonlyMap<string, DirectoryEntry>[] {
     const first = this.#objects[0]
     if (first === undefined || this.#foldersEnd === undefined) return this.#decoded()
-    const head = Buffer.concat([first.bytes.subarray(0, this.#foldersEnd), Buffer.from(']}')])
+    const end = this.#foldersEnd
     this.#folders ??= [
-      ...(this.#foldersEnd > storedFoldersStart ? this.#decode(head) : []),
+      ...(end > storedFoldersStart ? this.#decode(Buffer.concat([first.bytes.subarray(0, end), Buffer.from(']}')])) : []),
       ...this.#objects.slice(1).flatMap(({ bytes }) => this.#decode(bytes)),
     ]
     return this.#folders

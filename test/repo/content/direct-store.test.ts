@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { memoryStorage, type StoredBlob } from '#repo/blob/memory.ts'
-import type { ContentId } from '#repo/content/content-id.ts'
+import { type ContentId, contentKey } from '#repo/content/content-id.ts'
 import { allIds, prefixedIds } from '#repo/content/content-info.ts'
 import { ContentNotFoundError } from '#repo/content/errors.ts'
 import { data, namesOf, openTestStore, TestClock, testFormat } from './rig.ts'
@@ -55,6 +55,23 @@ test('a content whose pack has vanished is not present and is stored again', asy
   expect(later.info(id)?.timestampSeconds).toBeGreaterThan(before?.timestampSeconds as number)
   await later.flush()
   expect((await (await openTestStore(storage)).get(id)).toString()).toBe('precious')
+})
+
+test('many are asked for by their keys as each is by its ID; not while something is pending', async () => {
+  const storage = memoryStorage()
+  const store = await openTestStore(storage)
+  const ids = await store.putMany([data('one'), data('two'), data('three')])
+  const keys = Buffer.concat(ids.map(contentKey))
+  expect(await store.arePresentByKey?.(keys, 17)).toBeUndefined()
+  await store.flush()
+  expect(await store.arePresentByKey?.(keys, 17)).toEqual(Uint8Array.of(1, 1, 1))
+  await store.delete(ids[1] as ContentId)
+  await store.flush()
+  const later = await openTestStore(storage)
+  expect(await later.arePresentByKey?.(keys, 17)).toEqual(Uint8Array.of(1, 0, 1))
+  expect(await later.arePresentByKey?.(keys.subarray(0, 48), 16)).toBeUndefined()
+  for (const name of await namesOf(storage, 'p')) await storage.delete(name)
+  expect(await (await openTestStore(storage)).arePresentByKey?.(keys, 17)).toEqual(Uint8Array.of(0, 0, 0))
 })
 
 test('deleted contents stay readable, and come back by undelete and by writing them again', async () => {

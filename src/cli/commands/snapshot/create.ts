@@ -65,7 +65,7 @@ export const create = defineCommand({
     const stream = name === undefined ? {} : { stream: { name: checkedName(name), data: c.io.inputStream() } }
     const settings = { ...requestSettings(c, values), ...stream }
     const stop = c.stop
-    const repository = await c.open()
+    const [repository] = await Promise.all([c.open(), loadAhead()])
     const sources = await wantedSources(repository, values)
     if (values['stdin-file'] !== undefined && sources.length !== 1)
       throw new CommandError('--stdin-file needs exactly one source to record the data under')
@@ -101,6 +101,18 @@ export const create = defineCommand({
     }
   },
 })
+
+/** Has all that the open repository will be used with loaded while its key is being derived. */
+const loadAhead = () =>
+  Promise.all([
+    import('#snapshot/upload/create.ts'),
+    import('#snapshot/upload/losses.ts'),
+    import('#snapshot/model/source-text.ts'),
+    import('#snapshot/policy/store.ts'),
+    import('#repo/maintenance/owner.ts'),
+    import('#repo/repository/resume.ts'),
+    import('#cli/notify.ts'),
+  ])
 
 /** A file name that readers can restore. Throws CommandError. */
 function checkedName(name: string): string {

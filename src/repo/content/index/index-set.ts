@@ -15,6 +15,9 @@ export const smallIndexRows = 100
 /** Fewer files than this are searched one by one. */
 const filesBeforeTable = 4
 
+/** Each key is looked for in all files when they are no more than these: that takes no longer than asking a table of one of JavaScript. */
+const filesSearchedTogether = 16
+
 /** Fewer IDs than this are looked up one by one. */
 const fewestAtOnce = 4
 
@@ -77,14 +80,28 @@ export class IndexSet {
     if (!fits || this.#tableFor(this.#scratch, ids.length)) return ids.map((id) => this.find(id))
     const keys = Buffer.allocUnsafe(keySize * ids.length)
     for (let i = 0; i < ids.length; i++) keys.set(this.#keyOf(ids[i] as ContentId), i * keySize)
-    const best = new Array<IndexFile | undefined>(ids.length).fill(undefined)
-    const bestRows = new Int32Array(ids.length)
-    const rows = new Int32Array(ids.length)
+    const { files, rows } = this.#newest(keys, ids.length)
+    return files.map((file, i) => file?.at(rows[i] as number))
+  }
+
+  /** Packs of many contents by their binary keys, which lie one after another: '' for those that are not there or deleted. Undefined where
+   *  looking up each by itself is better. */
+  packsOf(keys: Uint8Array, keySize: number): string[] | undefined {
+    if (this.#files.length > filesSearchedTogether || !this.#files.every((file) => file.keySize === keySize)) return undefined
+    const { files, rows } = this.#newest(keys, keys.length / keySize)
+    return files.map((file, i) => (file === undefined || file.deletedAt(rows[i] as number) ? '' : file.packAt(rows[i] as number)))
+  }
+
+  /** File and row of the newest record of each key; no file when there is none. */
+  #newest(keys: Uint8Array, count: number): { readonly files: (IndexFile | undefined)[]; readonly rows: Int32Array } {
+    const best = new Array<IndexFile | undefined>(count).fill(undefined)
+    const bestRows = new Int32Array(count)
+    const rows = new Int32Array(count)
     // From the last file to the first, as a single search goes: of equal records the same one wins.
     for (let f = this.#files.length - 1; f >= 0; f--) {
       const file = this.#files[f] as IndexFile
       file.findMany(keys, rows)
-      for (let i = 0; i < ids.length; i++) {
+      for (let i = 0; i < count; i++) {
         const row = rows[i] as number
         const other = best[i]
         if (row < 0 || (other !== undefined && !rowBeats(file, row, other, bestRows[i] as number))) continue
@@ -92,9 +109,9 @@ export class IndexSet {
         bestRows[i] = row
       }
     }
-    return best.map((file, i) =>
-      file === undefined || this.#isHidden(file, bestRows[i] as number) ? undefined : file.at(bestRows[i] as number),
-    )
+    if (this.watermarkSeconds !== undefined)
+      for (let i = 0; i < count; i++) if (best[i] && this.#isHidden(best[i] as IndexFile, bestRows[i] as number)) best[i] = undefined
+    return { files: best, rows: bestRows }
   }
 
   /** Number of the row that holds the newest record of a content, from 0 up to `count`; -1 when there is none. Sets of contents are kept as

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { ContentId } from '#repo/content/content-id.ts'
+import { type ContentId, contentKey } from '#repo/content/content-id.ts'
 import { allIds, type ContentInfo, idsWithPrefix, prefixedIds, unprefixedIds } from '#repo/content/content-info.ts'
 import { buildIndex, buildIndexFromFiles } from '#repo/content/index/build.ts'
 import { IndexSet } from '#repo/content/index/index-set.ts'
@@ -59,7 +59,11 @@ describe('a set of index files', () => {
           const ids = ['', 'k', 'm'].flatMap((prefix) =>
             Array.from({ length: 14 }, (_, n) => `${prefix}${n.toString(16).padStart(2, '0')}`),
           )
-          expect(set.findMany(ids as ContentId[])).toEqual(ids.map((id) => set.find(id as ContentId)))
+          const found = ids.map((id) => set.find(id as ContentId))
+          expect(set.findMany(ids as ContentId[])).toEqual(found)
+          const keys = Buffer.concat(ids.map((id) => contentKey(id as ContentId)))
+          expect(set.packsOf(keys, 2)).toEqual(found.map((r) => (r && !r.deleted ? r.packBlob : '')))
+          expect(set.packsOf(keys, 3)).toEqual(set.fileCount === 0 ? found.slice(0, keys.length / 3).map(() => '') : undefined)
           for (const r of winnersOf(files)) expect(set.find(r.id)?.packBlob).toBe(visible.find((v) => v.id === r.id)?.packBlob)
           expect([...set.packNames()].sort()).toEqual([...new Set(visible.map((r) => r.packBlob))].sort())
         }
