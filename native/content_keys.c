@@ -1,7 +1,10 @@
 /* Binary keys of content IDs that stand in JSON, for many of them at once. */
 #include "kura.h"
 
-static int digit(uint8_t c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; }
+#include <string.h>
+
+/* Value of a digit, 0x80 for what is none. */
+static uint8_t digits[256];
 
 /* hexKeys(text, places, keys): whether each place holds as many digits as fill a key behind its prefix byte, which is 0 */
 static napi_value hex_keys(napi_env env, napi_callback_info info) {
@@ -12,6 +15,7 @@ static napi_value hex_keys(napi_env env, napi_callback_info info) {
   size_t length = 0;
   napi_typedarray_type type;
   bool is_typed = false, good = true;
+  uint8_t wrong = 0;
   if (napi_get_cb_info(env, info, &argc, argv, NULL, NULL) != napi_ok || argc < 3 || !get_bytes(env, argv[0], "text", &text) ||
       !get_bytes(env, argv[2], "keys", &keys))
     return NULL;
@@ -33,12 +37,16 @@ static napi_value hex_keys(napi_env env, napi_callback_info info) {
     if (!good) break;
     *key++ = 0;
     for (size_t at = start; at < end; at += 2) {
-      const int high = digit(text.data[at]), low = digit(text.data[at + 1]);
-      good &= (high | low) >= 0;
-      *key++ = (uint8_t)((unsigned)high << 4 | ((unsigned)low & 15));
+      const uint8_t high = digits[text.data[at]], low = digits[text.data[at + 1]];
+      wrong |= high | low;
+      *key++ = (uint8_t)(high << 4 | (low & 15));
     }
   }
-  return napi_get_boolean(env, good, &result) == napi_ok ? result : NULL;
+  return napi_get_boolean(env, good && (wrong & 0x80) == 0, &result) == napi_ok ? result : NULL;
 }
 
-bool register_content_keys(napi_env env, napi_value exports) { return export_function(env, exports, "hexKeys", hex_keys); }
+bool register_content_keys(napi_env env, napi_value exports) {
+  memset(digits, 0x80, sizeof digits);
+  for (uint8_t i = 0; i < 16; i++) digits[(uint8_t)"0123456789abcdef"[i]] = i;
+  return export_function(env, exports, "hexKeys", hex_keys);
+}

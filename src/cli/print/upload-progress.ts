@@ -67,6 +67,9 @@ export class UploadProgress implements UploadObserver {
     this.#hashedBytes += bytes
     this.#draw()
   }
+  get takesCachedPaths(): boolean {
+    return this.details.levels.cacheHits > 0
+  }
   cached(path: string, sizeBytes: number): void {
     this.details.cacheHit(path, sizeBytes)
     this.#cached++

@@ -17,12 +17,14 @@ export function encodeDirectory(entries: readonly NewDirectoryEntry[], summary: 
 
 /** The same of pieces of JSON: each holds one entry or more, separated by commas, all in the right order and form. */
 export function directoryOf(pieces: readonly Buffer[], summary: DirectorySummary): Buffer {
+  if (pieces.length === 0) return encodeDirectory([], summary)
   const comma = Buffer.from(',')
-  const list = pieces.length === 0 ? [Buffer.from('null')] : pieces.flatMap((piece, i) => (i === 0 ? [piece] : [comma, piece]))
-  const [open, close] = pieces.length === 0 ? ['', ''] : ['[', ']']
-  const head = Buffer.from(`{"stream":"${stream}","entries":${open}`)
-  return Buffer.concat([head, ...list, Buffer.from(`${close},"summary":${encodeSummary(summary)}}\n`)])
+  const list = pieces.flatMap((piece, i) => (i === 0 ? [piece] : [comma, piece]))
+  return Buffer.concat([Buffer.from(`{"stream":"${stream}","entries":[`), ...list, directoryEnd(summary)])
 }
+
+/** What stands behind the last entry of a directory object that has any. */
+export const directoryEnd = (summary: DirectorySummary): Buffer => Buffer.from(`],"summary":${encodeSummary(summary)}}\n`)
 
 const surrogate = /[\ud800-\udfff]/
 

@@ -29,11 +29,21 @@ export interface StoredMatches {
   /** Start and end of the object IDs in the stored JSON. */
   objectPlaces(indexes: readonly number[]): Uint32Array
   name(index: number): string
-  isLink(index: number): boolean
   sizeBytes(index: number): number
   device(index: number): number
   linkCount(index: number): number
-  modifiedNs(index: number): bigint
+  /** Adds up the entries that have a 1 in `flags`. */
+  totals(flags: Uint8Array): LeafTotals
+}
+
+/** What files and links come to. */
+export interface LeafTotals {
+  readonly fileCount: number
+  readonly symlinkCount: number
+  /** Of files alone. */
+  readonly totalBytes: number
+  /** Undefined when there are none. */
+  readonly maxTimeNs: bigint | undefined
 }
 
 /** Where the entries of a directory object begin (native/stored_entries.c). */
@@ -174,11 +184,36 @@ class PackedFolder implements FolderScan {
       objectId: (i, stored) => stored.toString('latin1', this.#word(8, i), this.#word(9, i) - 2),
       objectPlaces: (indexes) => this.#objectPlaces(indexes),
       name: (i) => this.#names.toString('utf8', i === 0 ? 0 : this.#word(0, i - 1), this.#word(0, i) - 1),
-      isLink: (i) => typeOfMode(this.#word(1, i)) === 's',
       sizeBytes: (i) => this.#reals[i] as number,
       device: (i) => this.#reals[this.count + i] as number,
       linkCount: (i) => this.#word(4, i),
-      modifiedNs: (i) => this.#times[i] as bigint,
+      totals: (flags) => this.#totals(flags),
     }
   }
+
+  #totals(flags: Uint8Array): LeafTotals {
+    const { count } = this
+    // Times are compared by their halves: a bigint would be an object for each entry.
+    const halves = new Int32Array(this.#times.buffer, this.#times.byteOffset, 2 * count)
+    let newest = -1
+    let files = 0
+    let links = 0
+    let totalBytes = 0
+    for (let i = 0; i < count; i++) {
+      if (flags[i] !== 1) continue
+      if (newest < 0 || isLater(halves, i, newest)) newest = i
+      if (typeOfMode(this.#word(1, i)) === 's') links++
+      else {
+        files++
+        totalBytes += this.#reals[i] as number
+      }
+    }
+    return { fileCount: files, symlinkCount: links, totalBytes, maxTimeNs: newest < 0 ? undefined : (this.#times[newest] as bigint) }
+  }
+}
+
+/** Whether the 64-bit number at `a` is larger than that at `b`. */
+function isLater(halves: Int32Array, a: number, b: number): boolean {
+  const difference = (halves[2 * a + 1] as number) - (halves[2 * b + 1] as number)
+  return difference > 0 || (difference === 0 && (halves[2 * a] as number) >>> 0 > (halves[2 * b] as number) >>> 0)
 }

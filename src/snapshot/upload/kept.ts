@@ -1,8 +1,8 @@
 import type { ObjectId } from '#repo/object/object.ts'
 import type { DirectoryEntry, DirectorySummary } from '#snapshot/model/directory-entry.ts'
-import { directoryOf, sortEntries } from '#snapshot/model/directory-json.ts'
+import { directoryEnd, directoryOf, sortEntries } from '#snapshot/model/directory-json.ts'
 import { encodeEntry } from '#snapshot/model/entry-json.ts'
-import type { FolderScan, StoredMatches } from '#snapshot/tree/folder-scan.ts'
+import { type FolderScan, type StoredMatches, storedFoldersStart } from '#snapshot/tree/folder-scan.ts'
 import { type IgnoreContext, whyHidden } from '#snapshot/tree/ignore-rules.ts'
 import type { LocalEntry } from '#snapshot/tree/local-tree.ts'
 import type { UploadContext } from './context.ts'
@@ -47,8 +47,7 @@ export class KeptEntries {
   }
 
   addTo(summary: SummaryBuilder): void {
-    const { matches } = this
-    for (const i of this.#indexes()) summary.addLeaf(matches.isLink(i), matches.sizeBytes(i), matches.modifiedNs(i))
+    summary.addLeaves(this.matches.totals(this.flags))
   }
 
   /** Bytes of the directory that has these entries and `folders`, which must all be directories. */
@@ -57,7 +56,8 @@ export class KeptEntries {
     const parts: Buffer[] = folders.length === 0 ? [] : [Buffer.from(sortEntries(folders).map(encodeEntry).join(','))]
     let start = -1
     let end = -1
-    for (const i of this.#indexes()) {
+    for (let i = 0; i < this.flags.length; i++) {
+      if (this.flags[i] !== 1) continue
       // Neighbours in the JSON stay one piece, with the comma between them.
       if (matches.start(i) !== end + 1) {
         if (end >= 0) parts.push(stored.bytes.subarray(start, end))
@@ -71,8 +71,24 @@ export class KeptEntries {
 
   /** The earlier directory's ID, when it is sure that these bytes would get the same one. */
   sameObject(bytes: Buffer): ObjectId | undefined {
-    const { id, bytes: earlier } = this.stored
-    return /^k[0-9a-f]+$/.test(id) && bytes.length < oneChunkBytes && bytes.equals(earlier) ? id : undefined
+    return this.#objectOf() !== undefined && bytes.equals(this.stored.bytes) ? this.#objectOf() : undefined
+  }
+
+  /** sameObject of encode([], summary), which need not be made. */
+  sameWithoutFolders(summary: DirectorySummary): ObjectId | undefined {
+    const { flags, matches, stored } = this
+    let end = storedFoldersStart - 1
+    for (let i = 0; i < flags.length; i++) {
+      if (flags[i] !== 1) continue
+      if (matches.start(i) !== end + 1) return undefined
+      end = matches.end(i)
+    }
+    return stored.bytes.subarray(end).equals(directoryEnd(summary)) ? this.#objectOf() : undefined
+  }
+
+  #objectOf(): ObjectId | undefined {
+    const { id, bytes } = this.stored
+    return /^k[0-9a-f]+$/.test(id) && bytes.length < oneChunkBytes ? id : undefined
   }
 }
 
@@ -119,6 +135,7 @@ function takeLot(
   present: Uint8Array,
 ): void {
   const { matches } = kept
+  const isNamed = observer.takesCachedPaths !== false
   let sizeBytes = 0
   let count = 0
   for (let k = 0; k < lot.length; k++) {
@@ -127,7 +144,7 @@ function takeLot(
     kept.keep(i)
     count++
     sizeBytes += matches.sizeBytes(i)
-    observer.cached?.(prefix + matches.name(i), matches.sizeBytes(i))
+    observer.cached?.(isNamed ? prefix + matches.name(i) : '', matches.sizeBytes(i))
     const mayHaveAttributes = scan.mayHaveAttributes(i)
     if (mayHaveAttributes || matches.linkCount(i) > 1) onSpecial(scan.entry(i), prefix + matches.name(i), mayHaveAttributes)
   }

@@ -38,6 +38,8 @@ export interface UploadObserver {
   hashed?(path: string, sizeBytes: number): void
   hashedBytes?(bytes: number): void
   cached?(path: string, sizeBytes: number): void
+  /** False: `cached` may be given '' for a path, which saves making them. */
+  readonly takesCachedPaths?: boolean
   excluded?(path: string, isDirectory: boolean, sizeBytes: number): void
   failed?(path: string, error: unknown, ignored: boolean): void
   directory?(path: string): void

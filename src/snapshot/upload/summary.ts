@@ -1,4 +1,5 @@
 import type { DirectoryEntry, DirectorySummary } from '#snapshot/model/directory-entry.ts'
+import type { LeafTotals } from '#snapshot/tree/folder-scan.ts'
 
 export interface EntryFailure {
   readonly path: string
@@ -32,6 +33,14 @@ export class SummaryBuilder {
       this.#files++
       this.#totalBytes += sizeBytes
     }
+  }
+
+  /** Many files and links. */
+  addLeaves({ fileCount, symlinkCount, totalBytes, maxTimeNs }: LeafTotals): void {
+    this.#files += fileCount
+    this.#symlinks += symlinkCount
+    this.#totalBytes += totalBytes
+    if (maxTimeNs !== undefined) this.#addTime(maxTimeNs)
   }
 
   #addTime(modifiedNs: bigint): void {

@@ -111,9 +111,12 @@ async function finishDirectory(context: UploadContext, d: OpenDirectory): Promis
   const options = directoryObjectOptions(metadataCompressorOf(d.policy.effective))
   // Where only directories are new, the rest of the JSON stands already.
   const isKept = kept !== undefined && kept.count > 0 && finished.every((e) => e.type === 'd' && e.name.isWellFormed())
+  const { objects } = context.repository
+  const same = isKept && finished.length === 0 ? kept.sameWithoutFolders(summary) : undefined
+  if (same !== undefined && (await objects.isPresent(same))) return { ...entryFor(d.local), objectId: same, summary }
   const bytes = isKept ? kept.encode(finished, summary) : encodeDirectory([...finished, ...(kept?.entries() ?? [])], summary)
-  const known = isKept ? kept.sameObject(bytes) : undefined
-  const isThere = known !== undefined && (await context.repository.objects.isPresent(known))
+  const known = isKept && finished.length > 0 ? kept.sameObject(bytes) : undefined
+  const isThere = known !== undefined && (await objects.isPresent(known))
   const objectId = isThere ? known : await context.batcher.add(bytes, options)
   return { ...entryFor(d.local), objectId, summary }
 }

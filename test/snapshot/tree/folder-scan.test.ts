@@ -1,4 +1,4 @@
-import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, linkSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -6,8 +6,8 @@ import { nativeAddon } from '#base/native.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import { encodeDirectory } from '#snapshot/model/directory-json.ts'
-import { type FolderScan, ListedFolder, scanFolder } from '#snapshot/tree/folder-scan.ts'
-import { placeholderSuffix, scanDirectory } from '#snapshot/tree/local-tree.ts'
+import { type FolderScan, type LeafTotals, ListedFolder, scanFolder } from '#snapshot/tree/folder-scan.ts'
+import { type LocalEntry, placeholderSuffix, scanDirectory } from '#snapshot/tree/local-tree.ts'
 import { entryFor } from '#snapshot/upload/leaf.ts'
 import { SummaryBuilder } from '#snapshot/upload/summary.ts'
 import { scratchFolders } from '../../support/scratch.ts'
@@ -21,6 +21,8 @@ const names = fc.oneof(
   fc.uint8Array({ minLength: 1, maxLength: 6 }).map((b) => Buffer.from(b)),
 )
 
+const modes = [0o644, 0o4755, 0, 0o1600, 0o2070]
+
 /** A folder with one entry of some kind for each name that the system takes. */
 function folderOf(wanted: readonly (string | Uint8Array)[], timeNs: bigint): Buffer {
   const folder = Buffer.from(scratch())
@@ -30,6 +32,8 @@ function folderOf(wanted: readonly (string | Uint8Array)[], timeNs: bigint): Buf
       if (i % 4 === 0) mkdirSync(path)
       else if (i % 4 === 1) symlinkSync('nowhere', path)
       else writeFileSync(path, 'x'.repeat(i))
+      if (i % 4 === 2) chmodSync(path, modes[(i >> 2) % modes.length] as number)
+      if (i % 4 === 3) truncateSync(path, 1234567 * 10 ** ((i >> 2) % 6))
       setTimeNs(path, timeNs + BigInt(i) * 100_000_000n)
     } catch {
       // '.', a zero byte, or one name twice.
@@ -37,6 +41,13 @@ function folderOf(wanted: readonly (string | Uint8Array)[], timeNs: bigint): Buf
   }
   return folder
 }
+
+const totalsOf = (entries: readonly LocalEntry[]): LeafTotals => ({
+  fileCount: entries.filter((e) => e.type === 'f').length,
+  symlinkCount: entries.filter((e) => e.type === 's').length,
+  totalBytes: entries.reduce((sum, e) => sum + (e.type === 'f' ? e.sizeBytes : 0), 0),
+  maxTimeNs: entries.reduce<bigint | undefined>((max, e) => (max === undefined || e.modifiedNs > max ? e.modifiedNs : max), undefined),
+})
 
 const storedOf = (entries: readonly DirectoryEntry[]) => encodeDirectory(entries, new SummaryBuilder().build(0n, undefined))
 const times = fc.bigInt({ min: -(2n ** 62n), max: 2n ** 62n })
@@ -103,8 +114,12 @@ describe.skipIf(!nativeAddon())('matching with a stored directory (needs the add
             expect(unchanged.has(e.name)).toBe(true)
             const json = JSON.parse(stored.toString('utf8', matches.start(i), matches.end(i)))
             expect([json.name, json.obj]).toEqual([e.name, matches.objectId(i, stored)])
-            expect([matches.name(i), matches.sizeBytes(i), matches.modifiedNs(i)]).toEqual([e.name, e.sizeBytes, e.modifiedNs])
+            expect([matches.name(i), matches.sizeBytes(i)]).toEqual([e.name, e.sizeBytes])
+            expect([...matches.objectPlaces([i])]).toEqual([matches.end(i) - 2 - json.obj.length, matches.end(i) - 2])
           }
+          const kept = live.filter((_, i) => (matches?.end(i) ?? 0) > 0)
+          const flags = Uint8Array.from(live, (_, i) => ((matches?.end(i) ?? 0) > 0 ? 1 : 0))
+          if (matches) expect(matches.totals(flags)).toEqual(totalsOf(kept))
           // Nothing odd about: everything that can match does.
           // A link of the very name of the suffix is no placeholder, but odd enough to be looked at with more care.
           const plain = (name: string) => /^[ !#-%'-;=?-[\]-~]+$/.test(name) && !name.endsWith(placeholderSuffix)
