@@ -8,6 +8,7 @@ import errno, glob, os, sys, threading, time
 mount, flushes = sys.argv[1], int(sys.argv[2])
 backup = os.path.join(mount, 'backup')
 stop = threading.Event()
+made = set()
 
 
 class Writer:
@@ -125,6 +126,7 @@ def flush():
         except OSError as e:
             assert e.errno == errno.EINPROGRESS, e
     os.close(control)
+    made.add(open(os.path.join(mount, '.kura/last-snapshot')).read())
 
 
 def moment(writers, root):
@@ -151,7 +153,10 @@ for t in threads:
     t.join()
 assert not any(w.failure for w in writers), [w.failure for w in writers]
 flush()
-snapshots = sorted(p for p in glob.glob(os.path.join(mount, '*@*/*/*')) if not os.path.islink(p))
+snapshots = []
+while len(snapshots) < len(made):  # a mount shows what is old rather than let a visitor wait for long
+    snapshots = sorted(p for p in glob.glob(os.path.join(mount, '*@*/*/*')) if not os.path.islink(p))
+    time.sleep(0.1)
 found = [moment(writers, root) for root in snapshots]
 assert all(a <= b for one, two in zip(sorted(found), sorted(found)[1:]) for a, b in zip(one, two)), f'moments out of order: {found}'
 assert sorted(found)[-1] == [len(w.done) - 1 for w in writers], 'the last flush has not all'
