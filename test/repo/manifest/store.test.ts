@@ -179,10 +179,12 @@ describe('loading', () => {
     }))
     await store(...many)
     const manifests = open()
-    const start = performance.now()
+    const start = process.cpuUsage()
     expect(await manifests.find({ type: 'snapshot' })).toHaveLength(20_000)
     for (let i = 0; i < 1000; i++) expect(await manifests.find({ type: 'snapshot', path: `/p${i}` })).toHaveLength(20)
-    expect(performance.now() - start).toBeLessThan(4000)
+    // Of the processor, whatever else runs: fifteen times what it takes.
+    const { user, system } = process.cpuUsage(start)
+    expect((user + system) / 1000).toBeLessThan(4000)
   })
 })
 
