@@ -1,15 +1,11 @@
-// The few system calls around /dev/fuse that Node has not: descriptors over a Unix socket, mount(2), and a thread that waits for
-// requests so that the event loop need not (spec 08, 3.14 and 3.15).
+// The few system calls around /dev/fuse that Node has not: descriptors over a Unix socket, mount(2), and the device as something that
+// the event loop waits for, so that a request wakes the thread that answers it and no other (spec 08, 3.14 and 3.15).
 #define _GNU_SOURCE
 #include "fuse_device.h"
 #include "kura.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -26,7 +22,7 @@ static napi_value throw_type(napi_env env, const char *message) {
   return NULL;
 }
 
-// Requests of full size that wait for the event loop, at most; the thread stops reading above it.
+// Requests of full size that are taken in one turn of the event loop, at most.
 #define BLOCK_REQUESTS 4
 // Zeros behind the last request of a block: a request of no length ends the reading.
 #define BLOCK_TAIL_BYTES 64
@@ -111,6 +107,20 @@ static napi_value unmount_call(napi_env env, napi_callback_info info) {
   return NULL;
 }
 
+// What of libuv is used: it has no header where Node's own headers are not installed. The numbers are those of libuv 1.x, whose ABI is
+// stable; Node's binary exports the functions.
+typedef struct uv_poll uv_poll;
+typedef void (*uv_poll_callback)(uv_poll *, int status, int events);
+typedef void (*uv_close_callback)(uv_poll *);
+extern size_t uv_handle_size(int type);
+extern void uv_handle_set_data(uv_poll *, void *data);
+extern void *uv_handle_get_data(const uv_poll *);
+extern int uv_poll_init(struct uv_loop_s *, uv_poll *, int fd);
+extern int uv_poll_start(uv_poll *, int events, uv_poll_callback);
+extern void uv_close(uv_poll *, uv_close_callback);
+#define UV_POLL 8
+#define UV_READABLE 1
+
 // A run of requests, each padded to 8 bytes, in memory of a Buffer that JavaScript sees without a copy.
 struct block {
   uint8_t *bytes;
@@ -119,17 +129,13 @@ struct block {
 };
 
 struct reader {
-  pthread_t thread;
-  pthread_mutex_t lock;
-  pthread_cond_t room;
-  struct block filling; // under the lock
-  struct block spare;   // of the event loop alone
+  napi_env env;
+  uv_poll *poll;
+  struct block filling, spare;
   size_t request_bytes, block_bytes;
-  atomic_bool wanted; // the event loop waits for the lock, which the thread would take again at once
-  int fd, wake[2];
-  int end; // errno that ended the reading, 0 while it goes on
-  bool started, stop;
-  napi_threadsafe_function notify;
+  int fd;
+  napi_ref deliver;
+  napi_async_context context;
 };
 
 static bool make_block(napi_env env, struct reader *reader, struct block *block) {
@@ -148,61 +154,10 @@ static void drop_block(napi_env env, struct block *block) {
   *block = (struct block){0};
 }
 
-// Waits until the device has a request. False when the reader was told to stop.
-static bool wait_for_request(struct reader *reader) {
-  struct pollfd polled[2] = {{.fd = reader->fd, .events = POLLIN}, {.fd = reader->wake[0], .events = POLLIN}};
-  while (poll(polled, 2, -1) < 0)
-    if (errno != EINTR) return false;
-  return (polled[1].revents & POLLIN) == 0;
-}
-
-// One request into the block. Reading does not block, so the lock is held for no longer than the copy takes.
-static ssize_t read_one(struct reader *reader, bool *first) {
-  while (atomic_load(&reader->wanted)) sched_yield();
-  pthread_mutex_lock(&reader->lock);
-  struct block *block = &reader->filling;
-  while (reader->block_bytes - block->used < reader->request_bytes + BLOCK_TAIL_BYTES && !reader->stop)
-    pthread_cond_wait(&reader->room, &reader->lock);
-  *first = block->used == 0;
-  ssize_t got = reader->stop ? -1 : read(reader->fd, block->bytes + block->used, reader->request_bytes);
-  int error = reader->stop ? ECANCELED : errno;
-  if (got > 0) {
-    size_t padded = ((size_t)got + 7) & ~(size_t)7;
-    memset(block->bytes + block->used + got, 0, padded - (size_t)got);
-    block->used += padded;
-  }
-  pthread_mutex_unlock(&reader->lock);
-  errno = error;
-  return got;
-}
-
-static void *read_requests(void *data) {
-  struct reader *reader = data;
-  int end = 0;
-  while (end == 0) {
-    bool first;
-    ssize_t got = read_one(reader, &first);
-    if (got < 0) {
-      if (errno == EINTR || errno == ENOENT) continue;
-      if (errno != EAGAIN) end = errno;
-      else if (!wait_for_request(reader)) end = ECANCELED;
-      continue;
-    }
-    if (first && napi_call_threadsafe_function(reader->notify, reader, napi_tsfn_nonblocking) == napi_closing) return NULL;
-  }
-  pthread_mutex_lock(&reader->lock);
-  reader->end = end;
-  pthread_mutex_unlock(&reader->lock);
-  if (napi_call_threadsafe_function(reader->notify, reader, napi_tsfn_nonblocking) != napi_closing)
-    napi_release_threadsafe_function(reader->notify, napi_tsfn_release);
-  return NULL;
-}
-
 static const char *end_name(int error) {
   switch (error) {
     case ENODEV: return "ENODEV";
     case ECONNABORTED: return "ECONNABORTED";
-    case ECANCELED: return "ECANCELED";
     case ENOMEM: return "ENOMEM";
     case EBADF: return "EBADF";
     case EINVAL: return "EINVAL";
@@ -212,117 +167,145 @@ static const char *end_name(int error) {
 }
 
 // Calls (batch, undefined) or (undefined, code). True when JavaScript says that it keeps nothing of the batch.
-static bool call_back(napi_env env, napi_value callback, napi_value batch, const char *code) {
-  napi_value undefined, args[2], result;
+static bool call_back(struct reader *reader, napi_value batch, const char *code) {
+  napi_env env = reader->env;
+  napi_value undefined, global, callback, args[2], result;
   bool is_free = false;
   napi_get_undefined(env, &undefined);
+  napi_get_global(env, &global);
   args[0] = batch == NULL ? undefined : batch;
   args[1] = undefined;
   if (code != NULL) napi_create_string_utf8(env, code, NAPI_AUTO_LENGTH, &args[1]);
-  if (napi_call_function(env, undefined, callback, 2, args, &result) != napi_ok) return false;
+  if (napi_get_reference_value(env, reader->deliver, &callback) != napi_ok) return false;
+  if (napi_make_callback(env, reader->context, global, callback, 2, args, &result) != napi_ok) {
+    bool thrown = false;
+    napi_value error;
+    if (napi_is_exception_pending(env, &thrown) == napi_ok && thrown && napi_get_and_clear_last_exception(env, &error) == napi_ok)
+      napi_fatal_exception(env, error);
+    return false;
+  }
   return napi_get_value_bool(env, result, &is_free) == napi_ok && is_free;
 }
 
-// Hands the block over as it is; it is used again when nothing in it is needed any more.
-static bool deliver_block(napi_env env, napi_value callback, struct reader *reader, struct block taken) {
-  napi_value batch;
-  memset(taken.bytes + taken.used, 0, BLOCK_TAIL_BYTES);
-  bool is_free = napi_get_reference_value(env, taken.buffer, &batch) == napi_ok && call_back(env, callback, batch, NULL);
-  if (is_free) {
-    reader->spare = taken;
-    return true;
+// Takes what waits, up to what the block has room for. Returns 0 or the errno that ends the reading.
+static int take_requests(struct reader *reader) {
+  struct block *block = &reader->filling;
+  while (reader->block_bytes - block->used >= reader->request_bytes + BLOCK_TAIL_BYTES) {
+    ssize_t got = read(reader->fd, block->bytes + block->used, reader->request_bytes);
+    if (got < 0) {
+      if (errno == EINTR || errno == ENOENT) continue;
+      return errno == EAGAIN ? 0 : errno;
+    }
+    if (got == 0) return EIO;
+    size_t padded = ((size_t)got + 7) & ~(size_t)7;
+    memset(block->bytes + block->used + got, 0, padded - (size_t)got);
+    block->used += padded;
   }
-  drop_block(env, &taken);
-  return make_block(env, reader, &reader->spare);
+  return 0;
 }
 
-// On the event loop: hands everything that has arrived to JavaScript in one call, then what ended the reading.
-static void deliver(napi_env env, napi_value callback, void *context, void *data) {
-  (void)data;
-  struct reader *reader = context;
-  if (env == NULL || callback == NULL) return;
-  napi_value copy = NULL;
-  struct block taken = {0};
-  atomic_store(&reader->wanted, true);
-  pthread_mutex_lock(&reader->lock);
-  atomic_store(&reader->wanted, false);
-  if (reader->filling.used > COPIED_BYTES && reader->spare.bytes != NULL) {
-    taken = reader->filling;
-    reader->filling = reader->spare;
-    reader->filling.used = 0;
-    reader->spare = (struct block){0};
-  } else if (reader->filling.used > 0 && napi_create_buffer_copy(env, reader->filling.used, reader->filling.bytes, NULL, &copy) == napi_ok)
-    reader->filling.used = 0;
-  int end = reader->end;
-  pthread_cond_signal(&reader->room);
-  pthread_mutex_unlock(&reader->lock);
-  if (taken.bytes != NULL) deliver_block(env, callback, reader, taken); // without a spare the next ones are copied
-  else if (copy != NULL) call_back(env, callback, copy, NULL);
-  if (end != 0) call_back(env, callback, NULL, end_name(end));
+// Large blocks are handed over as they are, and used again when nothing in them is needed any more.
+static void deliver_requests(struct reader *reader) {
+  napi_env env = reader->env;
+  napi_value batch;
+  struct block *block = &reader->filling;
+  size_t used = block->used;
+  if (used == 0) return;
+  block->used = 0;
+  if (used <= COPIED_BYTES || reader->spare.bytes == NULL) {
+    if (napi_create_buffer_copy(env, used, block->bytes, NULL, &batch) == napi_ok) call_back(reader, batch, NULL);
+    return;
+  }
+  struct block taken = *block;
+  *block = reader->spare;
+  reader->spare = (struct block){0};
+  memset(taken.bytes + used, 0, BLOCK_TAIL_BYTES);
+  if (napi_get_reference_value(env, taken.buffer, &batch) == napi_ok && call_back(reader, batch, NULL)) reader->spare = taken;
+  else {
+    drop_block(env, &taken);
+    make_block(env, reader, &reader->spare); // without a spare the next ones are copied
+  }
 }
 
-static void request_stop(struct reader *reader) {
-  pthread_mutex_lock(&reader->lock);
-  bool already = reader->stop;
-  reader->stop = true;
-  pthread_cond_signal(&reader->room);
-  pthread_mutex_unlock(&reader->lock);
-  if (!already && write(reader->wake[1], "", 1) < 0) return; // the pipe is empty before: cannot fail
-}
-
-static void free_reader(napi_env env, struct reader *reader) {
-  close(reader->wake[0]);
-  close(reader->wake[1]);
-  pthread_mutex_destroy(&reader->lock);
-  pthread_cond_destroy(&reader->room);
-  drop_block(env, &reader->filling);
-  drop_block(env, &reader->spare);
+static void free_reader(struct reader *reader) {
+  drop_block(reader->env, &reader->filling);
+  drop_block(reader->env, &reader->spare);
+  if (reader->deliver != NULL) napi_delete_reference(reader->env, reader->deliver);
+  if (reader->context != NULL) napi_async_destroy(reader->env, reader->context);
   free(reader);
 }
 
-// Runs when the thread has released its side, or when the process ends before.
-static void finish_reader(napi_env env, void *data, void *hint) {
-  (void)hint;
+static void free_poll(uv_poll *poll) { free(poll); }
+
+// The process ends before the mount: JavaScript is not called any more.
+static void stop_at_exit(void *data) {
   struct reader *reader = data;
-  request_stop(reader);
-  if (reader->started) pthread_join(reader->thread, NULL);
-  free_reader(env, reader);
+  uv_close(reader->poll, free_poll);
+}
+
+// On the event loop: the device has requests, or has come to its end.
+static void on_readable(uv_poll *poll, int status, int events) {
+  (void)events;
+  struct reader *reader = uv_handle_get_data(poll);
+  napi_env env = reader->env;
+  napi_handle_scope scope;
+  if (napi_open_handle_scope(env, &scope) != napi_ok) return;
+  int end = take_requests(reader);
+  if (status < 0 && end == 0) end = EIO; // libuv polls no more
+  deliver_requests(reader);
+  if (end != 0) {
+    uv_close(poll, free_poll); // before JavaScript closes the descriptor
+    napi_remove_env_cleanup_hook(env, stop_at_exit, reader);
+    call_back(reader, NULL, end_name(end));
+    free_reader(reader);
+  }
+  napi_close_handle_scope(env, scope);
+}
+
+// NULL, or what could not be had.
+static const char *start_reader(napi_env env, struct reader *reader, napi_value deliver) {
+  napi_value name;
+  struct uv_loop_s *loop;
+  if (!make_block(env, reader, &reader->filling) || !make_block(env, reader, &reader->spare)) return "no memory for requests";
+  if (napi_create_reference(env, deliver, 1, &reader->deliver) != napi_ok ||
+      napi_create_string_utf8(env, "kura.readDevice", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_async_init(env, NULL, name, &reader->context) != napi_ok || napi_get_uv_event_loop(env, &loop) != napi_ok)
+    return "no event loop";
+  uv_poll *poll = calloc(1, uv_handle_size(UV_POLL));
+  if (poll == NULL) return "no memory";
+  if (uv_poll_init(loop, poll, reader->fd) != 0) {
+    free(poll);
+    return "the device cannot be polled";
+  }
+  reader->poll = poll;
+  uv_handle_set_data(poll, reader);
+  if (uv_poll_start(poll, UV_READABLE, on_readable) != 0 || napi_add_env_cleanup_hook(env, stop_at_exit, reader) != napi_ok) {
+    uv_close(poll, free_poll);
+    return "the device cannot be polled";
+  }
+  return NULL;
 }
 
 static napi_value read_device(napi_env env, napi_callback_info info) {
   size_t argc = 3;
-  napi_value args[3], name;
+  napi_value args[3];
   int fd, size;
   napi_valuetype type = napi_undefined;
   if (napi_get_cb_info(env, info, &argc, args, NULL, NULL) != napi_ok || argc < 3 || !get_int(env, args[0], &fd) ||
       !get_int(env, args[1], &size) || size < 8192 || size > (64 << 20) || napi_typeof(env, args[2], &type) != napi_ok || type != napi_function)
     return throw_type(env, "readDevice(fd, maxRequestBytes, deliver): wrong arguments");
-  int status = fcntl(fd, F_GETFL);
-  if (status < 0 || fcntl(fd, F_SETFL, status | O_NONBLOCK) < 0) return fail(env, "the device cannot be polled", errno);
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0) return fail(env, "the device cannot be polled", errno);
   struct reader *reader = calloc(1, sizeof *reader);
   if (reader == NULL) return fail(env, "no reader", ENOMEM);
+  reader->env = env;
   reader->fd = fd;
   reader->request_bytes = (size_t)size;
   reader->block_bytes = BLOCK_REQUESTS * (((size_t)size + 7) & ~(size_t)7) + BLOCK_TAIL_BYTES;
-  pthread_mutex_init(&reader->lock, NULL);
-  pthread_cond_init(&reader->room, NULL);
-  if (!make_block(env, reader, &reader->filling) || !make_block(env, reader, &reader->spare) || pipe2(reader->wake, O_CLOEXEC) < 0) {
-    drop_block(env, &reader->filling);
-    drop_block(env, &reader->spare);
-    free(reader);
-    return fail(env, "no reader", ENOMEM);
-  }
-  napi_create_string_utf8(env, "kura.readDevice", NAPI_AUTO_LENGTH, &name);
-  if (napi_create_threadsafe_function(env, args[2], NULL, name, 0, 1, reader, finish_reader, reader, deliver, &reader->notify) != napi_ok) {
-    free_reader(env, reader);
-    return fail(env, "no reader", ENOMEM);
-  }
-  reader->started = pthread_create(&reader->thread, NULL, read_requests, reader) == 0;
-  if (!reader->started) {
-    napi_release_threadsafe_function(reader->notify, napi_tsfn_abort);
-    return fail(env, "no reader thread", EAGAIN);
-  }
-  return NULL;
+  const char *wrong = start_reader(env, reader, args[2]);
+  if (wrong == NULL) return NULL;
+  free_reader(reader);
+  return fail(env, wrong, EIO);
 }
 
 bool register_fuse_device(napi_env env, napi_value exports) {

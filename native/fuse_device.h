@@ -1,4 +1,4 @@
-/* Descriptors, mount(2) and the request thread of the FUSE driver. */
+/* Descriptors, mount(2) and the requests of the FUSE driver. */
 #ifndef KURA_FUSE_DEVICE_H
 #define KURA_FUSE_DEVICE_H
 

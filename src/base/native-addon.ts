@@ -134,10 +134,10 @@ export interface NativeAddon {
   receiveDescriptor(socket: number): number
   /** A connected pair of Unix stream sockets, both close-on-exec except the second. */
   socketPair(): [number, number]
-  /** Waits for requests of a FUSE device on a thread of its own and hands them over in batches, each request padded to 8 bytes; the
-   *  last call brings the code that ended the reading (`ENODEV` = unmounted). Keeps the process alive until then. The descriptor
-   *  becomes non-blocking. */
-  readDevice(fd: number, maxRequestBytes: number, deliver: (batch: Buffer | undefined, end: string | undefined) => void): void
+  /** Waits for requests of a FUSE device in the event loop and hands over what is there, each request padded to 8 bytes; true = nothing
+   *  of the batch is kept. The last call brings the code that ended the reading (`ENODEV` = unmounted). Keeps the process alive until
+   *  then. The descriptor becomes non-blocking. */
+  readDevice(fd: number, maxRequestBytes: number, deliver: (batch: Buffer | undefined, end: string | undefined) => boolean): void
   /** mount(2) / umount2(2); throw errors with a `code` (`EPERM` …). */
   mount(source: string, target: string, type: string, flags: number, data: string): void
   unmount(target: string, flags: number): void

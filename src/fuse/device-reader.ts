@@ -11,8 +11,8 @@ export interface DeviceReader {
   readonly holdsProcess: boolean
 }
 
-/** Reads `fd` without blocking the event loop and without a thread of Node's pool: on the addon's thread, else on a worker thread whose
- *  reads block (spec 08, 3.15 and 6.4). */
+/** Reads `fd` without blocking the event loop and without a thread of Node's pool: by the addon, in the event loop, so that one wake-up
+ *  stands between a caller and its answer; else on a worker thread whose reads block (spec 08, 3.15 and 6.4). */
 export function readDevice(fd: number, deliver: (batch: Buffer) => boolean): DeviceReader {
   const addon = nativeAddon()
   if (addon !== undefined) {
