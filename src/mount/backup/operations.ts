@@ -19,8 +19,10 @@ import { emptyAttributes } from '../table.ts'
 import { after } from './after.ts'
 import { Listings } from './listings.ts'
 
-/** We are the only writer, and all changes pass the kernel (spec 08, 3.8). */
-const cacheSeconds = 60
+/** How long the kernel may answer by itself: we are the only writer and all changes pass it (spec 08, 3.8), so it need not ask again. Only the
+ *  names in the root, and the root's own times, may change by another name: the desktop's trash is reached from the mount's root too. */
+const cacheSeconds = 86_400
+const rootCacheSeconds = 60
 const blockBytes = 4096
 const maxNameBytes = 255
 /** Nodes that statfs says are left; nothing limits them but memory. */
@@ -38,6 +40,7 @@ const negativeEntry: Entry = {
   attributesSeconds: 0,
   attributes: emptyAttributes(),
 }
+const negativeEntryInRoot: Entry = { ...negativeEntry, entrySeconds: rootCacheSeconds }
 
 const isWriting = (flags: number): boolean => (flags & openFlag.accessMode) !== 0
 const ownerOf = ({ uid, gid }: Caller): Owner => ({ uid, gid })
@@ -60,13 +63,22 @@ export class BackupOperations implements FuseOperations {
 
   lookup(_caller: Caller, parent: number, name: ByteName): Reply<Entry> {
     if (name.length > maxNameBytes) throw new FuseError(errno.ENAMETOOLONG)
-    return after(this.staging.lookup(parent, name), (node) => (node === undefined ? negativeEntry : this.known(node)))
+    return after(this.staging.lookup(parent, name), (node) => (node === undefined ? this.negative(parent) : this.known(node, parent)))
+  }
+
+  private negative(parent: number): Entry {
+    return parent === this.root ? negativeEntryInRoot : negativeEntry
   }
 
   /** An entry for the kernel, counted. */
-  known(node: StagedNode): Entry {
+  known(node: StagedNode, parent?: number): Entry {
     this.staging.remember(node)
-    return { node, generation: 0, entrySeconds: cacheSeconds, attributesSeconds: cacheSeconds, attributes: this.attributesOf(node) }
+    const entrySeconds = parent === this.root ? rootCacheSeconds : cacheSeconds
+    return { node, generation: 0, entrySeconds, attributesSeconds: this.secondsOf(node), attributes: this.attributesOf(node) }
+  }
+
+  private secondsOf(node: StagedNode): number {
+    return node === this.root ? rootCacheSeconds : cacheSeconds
   }
 
   private attributesOf(node: StagedNode): Attributes {
@@ -76,7 +88,7 @@ export class BackupOperations implements FuseOperations {
   }
 
   getattr(_caller: Caller, node: number): AttributesReply {
-    return { attributesSeconds: cacheSeconds, attributes: this.attributesOf(node) }
+    return { attributesSeconds: this.secondsOf(node), attributes: this.attributesOf(node) }
   }
 
   setattr(caller: Caller, node: number, change: AttributesChange): Reply<AttributesReply> {
@@ -134,7 +146,7 @@ export class BackupOperations implements FuseOperations {
 
   private makeFile(caller: Caller, parent: number, name: ByteName, mode: number): Reply<Entry> {
     const kind = (mode & ~fileKind.mask) | fileKind.regular
-    return after(this.staging.make(parent, name, kind, ownerOf(caller)), (node) => this.known(node))
+    return after(this.staging.make(parent, name, kind, ownerOf(caller)), (node) => this.known(node, parent))
   }
 
   private created(entry: Entry, flags: number): readonly [Entry, Opened] {
@@ -146,7 +158,7 @@ export class BackupOperations implements FuseOperations {
     if (!(error instanceof FuseError) || error.errno !== errno.EEXIST || (flags & openFlag.exclusive) !== 0) throw error
     return after(this.staging.lookup(parent, name), (node) => {
       if (node === undefined) throw error
-      const entry = this.known(node)
+      const entry = this.known(node, parent)
       return after(this.open(caller, node, flags), (opened) => [entry, opened] as const)
     })
   }
@@ -157,7 +169,7 @@ export class BackupOperations implements FuseOperations {
   }
 
   mknod(caller: Caller, parent: number, name: ByteName, mode: number): Reply<Entry> {
-    return after(this.staging.make(parent, name, mode, ownerOf(caller)), (node) => this.known(node))
+    return after(this.staging.make(parent, name, mode, ownerOf(caller)), (node) => this.known(node, parent))
   }
 
   mkdir(caller: Caller, parent: number, name: ByteName, mode: number): Reply<Entry> {
@@ -165,11 +177,11 @@ export class BackupOperations implements FuseOperations {
   }
 
   symlink(caller: Caller, parent: number, name: ByteName, target: Uint8Array): Reply<Entry> {
-    return after(this.staging.makeLink(parent, name, Uint8Array.from(target), ownerOf(caller)), (node) => this.known(node))
+    return after(this.staging.makeLink(parent, name, Uint8Array.from(target), ownerOf(caller)), (node) => this.known(node, parent))
   }
 
   link(_caller: Caller, node: number, parent: number, name: ByteName): Reply<Entry> {
-    return after(this.staging.link(node, parent, name), () => this.known(node))
+    return after(this.staging.link(node, parent, name), () => this.known(node, parent))
   }
 
   unlink(_caller: Caller, parent: number, name: ByteName): Reply<void> {
@@ -192,9 +204,9 @@ export class BackupOperations implements FuseOperations {
     return this.listings.fill(handle, offset, page)
   }
 
-  readdirplus(_caller: Caller, _node: number, handle: number, offset: number, page: DirectoryPage): Reply<void> {
+  readdirplus(_caller: Caller, directory: number, handle: number, offset: number, page: DirectoryPage): Reply<void> {
     return this.listings.fillPlus(handle, offset, page, (node, add) => {
-      const entry = this.known(node)
+      const entry = this.known(node, directory)
       if (add(entry)) return true
       this.staging.forget(node, 1)
       return false
