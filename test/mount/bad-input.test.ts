@@ -9,6 +9,7 @@ import {
   statfsSync,
   statSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -17,6 +18,12 @@ import { KuraHome } from '../support/kura.ts'
 import { until } from '../support/wait.ts'
 import { whyNoLiveMounts } from './support/live.ts'
 import { noise } from './support/source-tree.ts'
+
+interface SpoolStatus {
+  readonly state: string
+  readonly pre_uploaded: { readonly files: number }
+  readonly last: { readonly new_bytes: number } | null
+}
 
 describe.skipIf(whyNoLiveMounts !== undefined)(`a spool in trouble${whyNoLiveMounts ? ` (skipped: ${whyNoLiveMounts})` : ''}`, () => {
   let home: KuraHome
@@ -127,6 +134,22 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`a spool in trouble${whyNoLiveMou
     writeFileSync(join(backup, 'second'), noise(2_000_000, 6))
     await home.ok('flush', mountPoint)
     await restoresTo({ first: noise(2_000_000, 5), second: noise(2_000_000, 6) })
+  })
+
+  test('a spool above 70 % has what nobody writes uploaded ahead, keeps it, and the flush has little left to store', async () => {
+    const status = () => JSON.parse(readFileSync(join(mountPoint, '.kura/status'), 'utf8')) as SpoolStatus
+    await mount('--spool-size', '8MB')
+    writeFileSync(join(backup, 'large'), noise(6_000_000, 8))
+    for (let i = 0; i < 300 && status().pre_uploaded.files === 0; i++) {
+      utimesSync(backup, i, i) // how full it is is looked at when something changes
+      await sleep(100)
+    }
+    expect(status()).toMatchObject({ state: 'dirty', dirty_files: 1, dirty_bytes: 6_000_000, pre_uploaded: { files: 1, bytes: 6_000_000 } })
+    expect(await snapshots()).toEqual([])
+    await home.ok('flush', mountPoint)
+    expect(status().state).toBe('clean')
+    expect(status().last?.new_bytes).toBeLessThan(100_000)
+    await restoresTo({ large: noise(6_000_000, 8) })
   })
 
   test('a limit that is reached while no flush can make room: no space, but all that was taken is there, can be removed and gets into a snapshot', async () => {
