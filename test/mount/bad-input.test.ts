@@ -71,6 +71,10 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`a spool in trouble${whyNoLiveMou
   const areas = () => readdirSync(spool).map((name) => join(spool, name))
   const errors = () => readFileSync(join(mountPoint, '.kura/errors'), 'utf8')
   const snapshots = async () => JSON.parse(await home.ok('snapshot', 'list', '--all', '--json')) as { id: string }[]
+  const storedBytes = (): number => {
+    const blobs = (readdirSync(home.path('repo'), { recursive: true }) as string[]).filter((name) => name.endsWith('.f'))
+    return blobs.reduce((sum, name) => sum + statSync(home.path('repo', name)).size, 0)
+  }
   const codeOf = (work: () => unknown): string => {
     try {
       work()
@@ -140,10 +144,10 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`a spool in trouble${whyNoLiveMou
     const status = () => JSON.parse(readFileSync(join(mountPoint, '.kura/status'), 'utf8')) as SpoolStatus
     await mount('--spool-size', '8MB')
     writeFileSync(join(backup, 'large'), noise(6_000_000, 8))
-    for (let i = 0; i < 300 && status().pre_uploaded.files === 0; i++) {
-      utimesSync(backup, i, i) // how full it is is looked at when something changes
-      await sleep(100)
-    }
+    await until('the contents in storage', () => {
+      utimesSync(backup, 1, 1) // how full the spool is is looked at when something changes
+      return storedBytes() >= 6_000_000
+    })
     expect(status()).toMatchObject({ state: 'dirty', dirty_files: 1, dirty_bytes: 6_000_000, pre_uploaded: { files: 1, bytes: 6_000_000 } })
     expect(await snapshots()).toEqual([])
     await home.ok('flush', mountPoint)
