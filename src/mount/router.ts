@@ -249,8 +249,13 @@ export class Router implements FuseOperations {
     }
   }
 
+  /** Of the root: what can be written below it. Qt, and so KDE's file managers, asks for the free space of a folder where it is mounted. */
   statfs(_caller: Caller, node: number): Statistics {
-    return this.overlay(node)?.statfs() ?? this.snapshots.statfs()
+    const overlay = this.overlay(node)
+    if (overlay !== undefined) return overlay.statfs()
+    if (node !== rootNode && node !== groupNode) return this.snapshots.statfs()
+    const all = this.overlays.map(({ operations }) => operations.statfs())
+    return all.reduce((most, one) => (one.availableBlocks > most.availableBlocks ? one : most), this.snapshots.statfs())
   }
 
   getxattr(caller: Caller, node: number, name: ByteName): Reply<Uint8Array> {

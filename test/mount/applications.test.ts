@@ -9,6 +9,9 @@ import { run, whyNoLiveMounts } from './support/live.ts'
 import { startRegistry } from './support/registry.ts'
 
 const hasGio = spawnSync('gio', ['version']).status === 0
+/** KDE's library, without a screen; by hand: it needs 126 packages. */
+const kio = 'QT_QPA_PLATFORM=offscreen dbus-run-session -- kioclient5 --noninteractive'
+const hasKio = spawnSync('bash', ['-c', `${kio} --version`]).status === 0
 const vim = ['vim.tiny', 'vim'].find((name) => spawnSync(name, ['--version']).status === 0)
 const hasGit = spawnSync('git', ['--version']).status === 0
 
@@ -97,6 +100,15 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`programs in backup/${whyNoLiveMo
         `gio copy ${latest}/gio/again gio/from-snapshot; cmp gio/again gio/from-snapshot; ls -A ${latest} | grep -i trash || true`,
       ),
     ).toBe('')
+  })
+
+  test.skipIf(!hasKio)(`KDE's library copies and moves${hasKio ? '' : ' (skipped: no kioclient5)'}`, async () => {
+    const runtime = `XDG_RUNTIME_DIR=${home.path('runtime')} HOME=${home.path('desktop')} ${kio}`
+    const copied = `mkdir -m 700 ${home.path('runtime')}; mkdir kio; ${runtime} copy ${folder}/d8 $PWD/kio/ 2>/dev/null; ${runtime} move $PWD/kio/d8 $PWD/kio/moved 2>/dev/null`
+    expect(await shell(`${copied}; ls kio; diff -r ${folder}/d8 kio/moved`)).toBe('moved\n')
+    await home.ok('flush', mountPoint)
+    const latest = join(mountPoint, '*@*/backup/latest')
+    expect(await shell(`${runtime} copy $(echo ${latest}/kio/moved) $PWD/kio/again 2>/dev/null; diff -r ${folder}/d8 kio/again`)).toBe('')
   })
 
   test.skipIf(vim === undefined)(

@@ -135,6 +135,8 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`a spool in trouble${whyNoLiveMou
     await mount('--spool-size', '3MB', '--quiesce', '0s')
     writeFileSync(join(backup, 'first'), noise(2_000_000, 5))
     expect(statfsSync(backup).bavail * statfsSync(backup).bsize).toBeLessThan(1_200_000)
+    // Qt asks at the mount's root.
+    expect(statfsSync(mountPoint)).toEqual(statfsSync(backup))
     writeFileSync(join(backup, 'second'), noise(2_000_000, 6))
     await home.ok('flush', mountPoint)
     await restoresTo({ first: noise(2_000_000, 5), second: noise(2_000_000, 6) })
