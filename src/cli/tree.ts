@@ -343,7 +343,7 @@ export const root: Branch = {
         'sync-to': {
           describe: 'Copy the repository to another storage',
           flags: async () => (await import('./commands/repository/sync-to.ts')).syncFlags,
-          children: storageOrConfigLeaves(async () => (await import('./commands/repository/sync-to.ts')).syncToCommand),
+          children: storageOrConfigLeaves(async () => (await import('./commands/repository/sync-to.ts')).syncToCommand, false),
         },
         throttle: {
           describe: 'Commands to limit the use of the storage',

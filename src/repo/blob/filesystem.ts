@@ -17,6 +17,9 @@ const defaultDirMode = 0o700
 /** Before memory is set aside for ranges beyond this, the size of the file is looked at: the index may say anything. */
 const checkedRangeBytes = 32 << 20
 
+/** Systems read no more than 2 GiB at once. */
+const mostReadAtOnce = 2 ** 30
+
 /** Blobs as files below a folder, laid out as Kopia lays them out. Source: spec 04, 4.2 and 4.3.1. */
 export const filesystemBackend: BackendType<FilesystemOptions> = {
   name: 'filesystem',
@@ -201,8 +204,17 @@ class FilesystemStorage implements BlobStorage {
 async function readRegularFile(path: string): Promise<Buffer> {
   const handle = await open(path, readWithoutWaiting)
   try {
-    if (!(await handle.stat()).isFile()) throw new StorageError(`${path} is not a regular file`)
-    return await handle.readFile()
+    const stats = await handle.stat()
+    if (!stats.isFile()) throw new StorageError(`${path} is not a regular file`)
+    // In one piece: readFile of a handle takes half a mebibyte at a time.
+    const bytes = Buffer.allocUnsafeSlow(stats.size)
+    let length = 0
+    while (length < bytes.length) {
+      const { bytesRead } = await handle.read(bytes, length, Math.min(bytes.length - length, mostReadAtOnce), length)
+      if (bytesRead === 0) break
+      length += bytesRead
+    }
+    return length === bytes.length ? bytes : bytes.subarray(0, length)
   } finally {
     await handle.close()
   }

@@ -46,7 +46,7 @@ export async function syncStorage(source: BlobStorage, target: BlobStorage, opti
   if (options.dryRun) return comparison
   const copier = new Copier(source, target, options)
   const [indexCopies, otherCopies] = split(comparison.toCopy)
-  for (const batch of [otherCopies, indexCopies]) await mapLimited(batch, options.parallel, (blob) => copier.copy(blob))
+  for (const batch of [otherCopies, indexCopies]) await copier.copyAll(batch)
   for (const batch of split(comparison.toDelete)) await mapLimited(batch, options.parallel, (blob) => copier.delete(blob))
   return comparison
 }
@@ -138,17 +138,36 @@ class Copier {
     this.#times = options.times
   }
 
-  async copy(blob: BlobInfo): Promise<void> {
-    let data: Buffer
-    try {
-      data = await this.source.get(blob.id)
-    } catch (error) {
-      if (!(error instanceof BlobNotFoundError)) throw error
-      this.options.onDone?.(blob, 'vanished')
+  async copyAll(blobs: readonly BlobInfo[]): Promise<void> {
+    if (this.options.parallel > 1) {
+      await mapLimited(blobs, this.options.parallel, async (blob) => this.write(blob, await this.read(blob)))
       return
     }
-    await this.put(blob, data)
-    this.options.onDone?.(blob, 'copied')
+    // Where one is written at a time, the next one is read meanwhile.
+    let ahead = blobs[0] && this.read(blobs[0])
+    for (const [i, blob] of blobs.entries()) {
+      const data = await ahead
+      const next = blobs[i + 1]
+      ahead = next && this.read(next)
+      // Its failure is for the turn of that blob, which does not come when this one fails.
+      ahead?.catch(() => undefined)
+      await this.write(blob, data)
+    }
+  }
+
+  /** Undefined when it is gone. */
+  private async read(blob: BlobInfo): Promise<Buffer | undefined> {
+    try {
+      return await this.source.get(blob.id)
+    } catch (error) {
+      if (!(error instanceof BlobNotFoundError)) throw error
+      return undefined
+    }
+  }
+
+  private async write(blob: BlobInfo, data: Buffer | undefined): Promise<void> {
+    if (data) await this.put(blob, data)
+    this.options.onDone?.(blob, data ? 'copied' : 'vanished')
   }
 
   async delete(blob: BlobInfo): Promise<void> {

@@ -41,11 +41,14 @@ export function storageLeaves(
 }
 
 /** The same, and one more for the storage that a token or a configuration file names. */
-export const storageOrConfigLeaves = (load: () => Promise<(provider: StorageProvider) => Command>): Readonly<Record<string, Leaf>> => ({
-  ...storageLeaves(load),
+export const storageOrConfigLeaves = (
+  load: () => Promise<(provider: StorageProvider) => Command>,
+  standsAlone = true,
+): Readonly<Record<string, Leaf>> => ({
+  ...storageLeaves(load, standsAlone),
   'from-config': {
     describe: 'What a token or a configuration file names',
-    standsAlone: true,
+    standsAlone,
     load: async () => {
       const [make, { fromConfigStorage }] = await Promise.all([load(), import('../from-config.ts')])
       return make(fromConfigStorage)
