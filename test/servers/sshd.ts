@@ -20,10 +20,14 @@ export interface Sshd {
   stop(): void
 }
 
+const given = new Set<number>()
+
 /** A port of loopback that nobody has now, and that the system gives to nobody who lets it choose: it chooses above 32768. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(12_000, 32_000)
+    if (given.has(port)) continue
+    given.add(port)
     const isFree = await new Promise<boolean>((resolve) => {
       const server = createServer().once('error', () => resolve(false))
       server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))

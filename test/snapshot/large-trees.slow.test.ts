@@ -17,8 +17,7 @@ const largeFolder = (): string => {
   made.push(path)
   return path
 }
-// Removing so much can take longer than the usual time for hooks.
-afterEach(() => void execFileSync('rm', ['-rf', ...made.splice(0)]), 280_000)
+afterEach(() => void execFileSync('rm', ['-rf', ...made.splice(0)]))
 let repository: DirectRepository
 beforeAll(async () => {
   ;({ repository } = await memoryRepository())
