@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { closeSync, constants, openSync } from 'node:fs'
 import { access, readdir, stat } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf, systemCode } from '#base/errors.ts'
 import { nativeAddon } from '#base/native.ts'
 import { MountBusyError, MountError } from './errors.ts'
@@ -11,6 +12,8 @@ import { vfsFlagBits } from './vfs-flags.ts'
 const device = '/dev/fuse'
 const subtype = 'kura'
 const abortTimeoutMs = 3_000
+const busyTries = 6
+const busyWaitMs = 200
 const mountFlags = { readOnly: 1, noSetuid: 2, noDevices: 4 } as const
 
 export const isRoot = (): boolean => process.geteuid?.() === 0
@@ -129,20 +132,24 @@ async function mountAsUser(options: FuseMountOptions): Promise<number> {
 const adviceOn = (text: string): string =>
   text.includes('user_allow_other') ? '. Add the line "user_allow_other" to /etc/fuse.conf, or leave the option out.' : ''
 
-/** Ends the mount at an absolute path. MountBusyError while files are open and not `lazy`; MountError else. */
+/** Ends the mount at an absolute path. MountBusyError while files are open and not `lazy`; MountError else. Indexers and file managers look
+ *  into every file for a moment: what is busy is tried again for a second. */
 export async function unmountLinux(path: string, options: { readonly lazy?: boolean } = {}): Promise<void> {
   const helper = isRoot() ? undefined : await findFusermount()
   if (!isRoot() && helper === undefined)
     throw new MountError(`Cannot unmount ${path}: fusermount3 was not found. Install the package fuse3.`)
-  const child =
+  const [program, ...args] =
     helper === undefined
-      ? spawn('umount', ['-i', '-c', ...(options.lazy ? ['-l'] : []), path], { stdio: ['ignore', 'ignore', 'pipe'] })
-      : spawn(helper, ['-u', ...(options.lazy ? ['-z'] : []), '--', path], { stdio: ['ignore', 'ignore', 'pipe'] })
-  const text = await outcome(child)
-  if (text === undefined || (await mountAt(path)) === undefined) return
-  if (/busy/i.test(text))
-    throw new MountBusyError(`Cannot unmount ${path}: files below it are in use. Close them and try again, or unmount lazily.`)
-  throw new MountError(`Cannot unmount ${path}: ${text}`)
+      ? ['umount', '-i', '-c', ...(options.lazy ? ['-l'] : []), path]
+      : [helper, '-u', ...(options.lazy ? ['-z'] : []), '--', path]
+  for (let tries = 1; ; tries++) {
+    const text = await outcome(spawn(program as string, args, { stdio: ['ignore', 'ignore', 'pipe'] }))
+    if (text === undefined || (await mountAt(path)) === undefined) return
+    if (!/busy/i.test(text)) throw new MountError(`Cannot unmount ${path}: ${text}`)
+    if (tries === busyTries)
+      throw new MountBusyError(`Cannot unmount ${path}: files below it are in use. Close them and try again, or unmount lazily.`)
+    await sleep(busyWaitMs)
+  }
 }
 
 /** Ends the connection of a mount whatever is in use, without waiting for an answer of the file system. Synchronous, for the end of a

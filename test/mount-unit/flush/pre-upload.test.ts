@@ -115,13 +115,6 @@ describe('a full spool', () => {
     await flusher.stop()
   })
 
-  it('holds writers back above 90 %, so that a flush keeps pace', async () => {
-    await put(small, 'a', piece)
-    const node = await nodeAt(small, 'a')
-    expect(small.write(node, piece.length, piece.subarray(0, 150_000), false)).toBeUndefined()
-    expect(small.write(node, piece.length + 150_000, piece.subarray(0, 80_000), false)).toBeInstanceOf(Promise)
-  })
-
   it('is ENOSPC at once when flushes fail, and when nobody flushes', async () => {
     await put(small, 'a', piece)
     await expect(put(small, 'b', piece)).rejects.toThrow(/spool is full/)
