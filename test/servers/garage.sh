@@ -75,7 +75,7 @@ for i in $(seq 60); do head -c 4000000 /dev/urandom >"$source/second$i"; done
 say 'a snapshot of 240 MB more begins'
 "$kura" snapshot create "$source" >"$place/snapshot.log" 2>&1 &
 snapshot=$!
-objects() { on 1 bucket info kura 2>/dev/null | awk '/^Size/ {print; exit}'; }
+objects() { on 1 bucket info kura 2>/dev/null | awk '/^Size/ {print $2, $3; exit}'; }
 before=$(objects)
 while [ "$(objects)" = "$before" ] && kill -0 "$snapshot" 2>/dev/null; do sleep 0.1; done
 kill -0 "$snapshot" 2>/dev/null && during='in the middle of it' || during='but it had ended already'

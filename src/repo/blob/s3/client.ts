@@ -1,6 +1,7 @@
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3'
-import { type HttpAgents, httpAgents } from '../http/agent.ts'
+import { type HttpAgents, httpAgents, type TlsOptions } from '../http/agent.ts'
 import { type KeyProvider, keysOf } from './credentials.ts'
+import { readLean } from './lean-handler.ts'
 import type { S3Options } from './options.ts'
 
 const awsHost = /(?:^|\.)amazonaws\.com(?:\.cn)?(?::\d+)?$/
@@ -13,11 +14,13 @@ const defaultStallMs = 60_000
 export async function s3Client(options: S3Options, stallMs = defaultStallMs): Promise<S3Client> {
   // The warning about Node 20 is for those who choose the SDK, not for those who run this.
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] = 'true'
-  const agents = httpAgents({ verify: options.verify, ...(options.rootCa ? { ca: options.rootCa } : {}) })
+  const agents = httpAgents(trustOf(options))
   const keys = await keysOf(options, agents)
   const region = options.region || regionOfHost(options.endpoint) || (await regionOfBucket(options, keys, agents))
   return build(options, { keys, agents, region, stallMs })
 }
+
+const trustOf = ({ verify, rootCa }: S3Options): TlsOptions => ({ verify, ...(rootCa ? { ca: rootCa } : {}) })
 
 interface Means {
   readonly keys: KeyProvider | undefined
@@ -43,6 +46,7 @@ async function build(options: S3Options, { keys, agents, region, stallMs }: Mean
     requestHandler: { httpAgent: agents.http, httpsAgent: agents.https, connectionTimeout: 10_000, socketTimeout: stallMs },
   }
   const client = new S3Client(config)
+  readLean(client, trustOf(options), stallMs)
   if (!plain) sendUnsigned(client)
   keepServerTime(client)
   return client
