@@ -1,5 +1,7 @@
 import { Agent as HttpAgent } from 'node:http'
 import type { Agent as HttpsAgent } from 'node:https'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { ProxiedHttpsAgent } from './proxy.ts'
 
 export interface TlsOptions {
@@ -29,4 +31,19 @@ export function httpAgents({ ca, verify = true }: TlsOptions = {}): HttpAgents {
       https.destroy()
     },
   }
+}
+
+type Connected = (error: Error | null, socket?: Duplex) => void
+type Create = (options: object, connected: Connected) => Duplex | undefined
+
+/** Makes the connections of an agent end, with ETIMEDOUT, when nothing moves on them for `stallMs`: for clients that know no such limit. */
+export function endStalled<A extends HttpAgent>(agent: A, stallMs: number): A {
+  const watch = (socket: Duplex | undefined): Duplex | undefined => {
+    const stalled = Object.assign(new Error(`nothing moved for ${stallMs / 1000} s`), { code: 'ETIMEDOUT' })
+    return (socket as Socket | undefined)?.setTimeout(stallMs, () => socket?.destroy(stalled))
+  }
+  const maker = agent as unknown as { createConnection: Create }
+  const create = maker.createConnection.bind(agent)
+  maker.createConnection = (options, connected) => watch(create(options, (error, socket) => connected(error, watch(socket))))
+  return agent
 }

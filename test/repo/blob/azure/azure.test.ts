@@ -1,9 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
+import { createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import { azureClient } from '#repo/blob/azure/client.ts'
 import { azureFailure } from '#repo/blob/azure/failure.ts'
 import { parseAzureOptions } from '#repo/blob/azure/options.ts'
+import { readBlob } from '#repo/blob/azure/read.ts'
 import { servicePrincipal } from '#repo/blob/azure/service-principal.ts'
 import { newestFirst, type VersionItem } from '#repo/blob/azure/versions.ts'
 import { BlobNotFoundError, BlobRangeError, CredentialsError, StorageError, TransientStorageError } from '#repo/blob/errors.ts'
@@ -116,4 +119,21 @@ test('versions come newest first, deletions with their time', async () => {
     ['b', Date.parse('2026-01-01T00:00:09Z'), true],
     ['b', Date.parse('2026-01-01T00:00:01Z'), false],
   ])
+})
+
+test.each([
+  ['that never answers', ''],
+  ['that stops in the middle of an answer', 'HTTP/1.1 200 OK\r\nETag: "1"\r\nContent-Length: 1000\r\n\r\nhalf'],
+])('a service %s is given up after a time, and worth another try', async (_what, said) => {
+  const sockets: Socket[] = []
+  const silent = createServer((socket) => void sockets.push(socket.on('data', () => socket.write(said)).on('error', () => undefined)))
+  await new Promise<void>((resolve) => {
+    silent.listen(0, '127.0.0.1', resolve)
+  })
+  const { port } = silent.address() as { port: number }
+  const options = { ...parseAzureOptions({ ...base, sasToken: 'sig=x' }), url: `http://127.0.0.1:${port}/` }
+  const blob = (await azureClient(options, 300)).getBlobClient('a')
+  await expect(readBlob(blob, options, 'a')).rejects.toThrow(TransientStorageError)
+  for (const socket of sockets) socket.destroy()
+  silent.close()
 })
