@@ -5,6 +5,8 @@
 //   npm run bench -- upkeep             maintenance, verification and mirroring of a large repository
 //   npm run bench -- profile            where the time of one command goes
 //   npm run bench -- backup             writing into backup/ of a mount, and its flushes
+//   npm run bench -- storage            snapshots and restores on servers of this machine
+//   npm run bench -- far                looking around in a mount behind a slow line
 //   npm run bench -- NAME --help        the options of a measurement
 import { existsSync, readdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Snapshot and restore to servers on loopback: Kura beside Kopia (KOPIA_EXE) and beside rclone copying the same bytes, round by round.
+// Snapshot and restore to servers on loopback: Kura beside Kopia (KOPIA_EXE) and beside rclone (and on SFTP OpenSSH's own client)
+// copying the same bytes, round by round.
 //   node bench/storage.mjs [--mb 400] [--rounds 3] [--servers s3,sftp,webdav] [--folder DIR]
 // Prints medians of wall time, of CPU seconds of the client per GB, and ratios. S3 needs scripts/install-servers, SFTP OpenSSH's server, WebDAV
 // rclone. What a busy machine does to wall times it does not do to CPU seconds: compare those.
@@ -109,13 +110,30 @@ const servers = {
         ...[`--keyfile=${at('id')}`, `--known-hosts=${at('known_hosts')}`],
       ],
       remote: `:sftp,host=127.0.0.1,port=${port},user=${user},key_file='${at('id')}',known_hosts_file='${at('known_hosts')}',disable_hashcheck=true:${at(n)}`,
+      folder: at(n),
+      ssh: [
+        '-q',
+        '-P',
+        String(port),
+        '-i',
+        at('id'),
+        '-o',
+        `UserKnownHostsFile=${at('known_hosts')}`,
+        '-o',
+        'IdentitiesOnly=yes',
+        `${user}@127.0.0.1`,
+      ],
     })
   },
   async webdav() {
     const port = await freePort()
     mkdirSync(join(place, 'dav'))
     await serve(port, 'rclone', ['serve', 'webdav', '--addr', `127.0.0.1:${port}`, join(place, 'dav')])
-    return (n) => ({ flags: ['webdav', `--url=http://127.0.0.1:${port}/${n}`], remote: `:webdav,url='http://127.0.0.1:${port}/${n}':` })
+    return (n) => {
+      // Kopia makes no root.
+      mkdirSync(join(place, 'dav', n))
+      return { flags: ['webdav', `--url=http://127.0.0.1:${port}/${n}`], remote: `:webdav,url='http://127.0.0.1:${port}/${n}':` }
+    }
   },
 }
 
@@ -140,6 +158,16 @@ const rclone = {
   store: (_work, source, { remote, extra = [] }) => measure('rclone', ['copy', '-q', ...extra, source, remote]),
   fetch: (_work, _source, { remote, extra = [] }, target) => measure('rclone', ['copy', '-q', ...extra, remote, target]),
 }
+/** OpenSSH's own client copies the files; only where there is SFTP. */
+const copied = (work, ssh, line) => {
+  const batch = join(work, 'batch')
+  writeFileSync(batch, `${line}\n`)
+  return measure('sftp', ['-b', batch, ...ssh])
+}
+const openssh = {
+  store: (work, source, { ssh, folder }) => copied(work, ssh, `put -r ${source} ${folder}`),
+  fetch: (work, _source, { ssh, folder }, target) => copied(work, ssh, `get -r ${folder} ${target}`),
+}
 const peers = { kura: backup(join(root, 'dist/kura')) }
 if (process.env.KOPIA_EXE) peers.kopia = backup(process.env.KOPIA_EXE)
 if (spawnSync('rclone', ['version'], { stdio: 'ignore' }).status === 0) peers.rclone = rclone
@@ -153,7 +181,7 @@ for (const name of values.servers.split(',')) {
   const storageOf = await servers[name]()
   const rows = { store: {}, fetch: {} }
   for (let round = 0; round < Number(values.rounds); round++)
-    for (const [peer, { store, fetch }] of Object.entries(peers)) {
+    for (const [peer, { store, fetch }] of Object.entries(name === 'sftp' ? { ...peers, openssh } : peers)) {
       const work = join(place, 'work')
       mkdirSync(work)
       const storage = storageOf(`${peer}${round}`)

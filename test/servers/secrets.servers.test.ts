@@ -3,12 +3,13 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type FakeService, fakeService } from '../support/fake-service.ts'
 import { KuraHome, type KuraRun } from '../support/kura.ts'
 import { scratchFolders } from '../support/scratch.ts'
 import { ended, endOf, until } from '../support/wait.ts'
 import { type FaultProxy, faultProxy } from './fault-proxy.ts'
 import { azureAccount, startMoto, type TestServer, whyNoServers } from './object-stores.ts'
-import { type Sshd, startSshd } from './sshd.ts'
+import { freePort, type Sshd, startSshd } from './sshd.ts'
 import { type DavServer, davPassword, davUser, startLighttpd } from './webdav.ts'
 
 const scratch = scratchFolders()
@@ -22,6 +23,7 @@ const secrets = {
   azureSas: 'azure-s1gnature-0123456789',
   b2: 'b2-s3cret-key-0123456789',
   rcloneObscured: 'rclone-0bscured-s3cret',
+  push: 'push-s3cret-passw0rd',
 }
 
 const homes: KuraHome[] = []
@@ -32,9 +34,11 @@ const person = (extra: NodeJS.ProcessEnv = {}): KuraHome => {
 }
 let sshd: Sshd
 let dav: DavServer
+let gateway: FakeService
 let moto: TestServer | undefined
 let proxy: FaultProxy | undefined
 beforeAll(async () => {
+  gateway = await fakeService(() => ({}))
   ;[sshd, dav] = await Promise.all([startSshd(scratch()), startLighttpd(scratch(), 'basic', false)])
   if (whyNoServers) return
   moto = await startMoto()
@@ -48,6 +52,7 @@ afterAll(async () => {
   for (const home of homes) home.remove()
   sshd?.stop()
   dav?.stop()
+  await gateway?.stop()
   await proxy?.stop()
   await moto?.stop()
 })
@@ -74,6 +79,15 @@ function expectNoSecrets(text: string, where: string): void {
 
 const everything = ['--log-level=debug', '--file-log-level=debug']
 
+/** Metrics in a file of the home and to the gateway. */
+const measured = (home: KuraHome): readonly string[] => [
+  ...['--metrics-store-on-exit', `--diagnostics-output-directory=${home.path('diagnostics')}`],
+  ...[`--metrics-push-addr=${gateway.url}`, '--metrics-push-username=pusher', `--metrics-push-password=${secrets.push}`],
+]
+
+/** What the gateway was told, but for the login, which is for it. */
+const pushed = (): string => gateway.requests.map(({ path, query, body }) => `${path}?${query}\n${body.toString('latin1')}`).join('\n')
+
 /** Creates, snapshots, looks at the status and lists; returns all that was printed. */
 async function day(home: KuraHome, flags: readonly string[]): Promise<string> {
   const source = home.path('source')
@@ -88,8 +102,10 @@ async function day(home: KuraHome, flags: readonly string[]): Promise<string> {
     ['repository', 'throttle', 'get'],
     ['blob', 'list'],
   ])
-    runs.push(await home.run(...words, ...everything))
+    runs.push(await home.run(...words, ...everything, ...measured(home)))
   for (const run of runs) expect(run.status, run.stderr).toBe(0)
+  for (const metrics of [pushed(), written(home)]) expect(metrics).toMatch(/^kopia_blob_upload_bytes_total [1-9]/m)
+  expectNoSecrets(pushed(), 'pushed metrics')
   return runs.map((run) => run.stdout + run.stderr).join('\n')
 }
 
@@ -135,7 +151,8 @@ test('rclone: its children have no secret among their arguments, nor is its conf
   expectNoSecrets(said, 'what was printed')
   const at = home.path('mounted')
   mkdirSync(at)
-  const child = home.start('mount', 'all', at, '--read-only', ...everything)
+  const metrics = await freePort()
+  const child = home.start('mount', 'all', at, '--read-only', ...everything, `--metrics-listen-addr=127.0.0.1:${metrics}`)
   const end = ended(child)
   let told = ''
   child.stderr?.on('data', (data: Buffer) => {
@@ -146,6 +163,9 @@ test('rclone: its children have no secret among their arguments, nor is its conf
     const lines = familyOf(child).map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'latin1'))
     expect(lines.some((line) => line.includes('rclone'))).toBe(true)
     expectNoSecrets(lines.join('\n'), 'arguments')
+    const served = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text()
+    expect(served).toMatch(/^kopia_blob_storage_latency_ms_count/m)
+    expectNoSecrets(served, 'served metrics')
   } finally {
     await home.run('unmount', at)
     await endOf(child, end)

@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { CreateBucketCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { unpackFixture } from '../support/fixtures.ts'
 import { KuraHome } from '../support/kura.ts'
@@ -8,6 +9,7 @@ import { scratchFolders } from '../support/scratch.ts'
 import { contentBytes } from '../support/source-tree.ts'
 import { listAsRestored, listTree } from '../support/tree-listing.ts'
 import { ended, until } from '../support/wait.ts'
+import { startMoto, type TestServer, whyNoServers } from './object-stores.ts'
 import { type Sshd, startSshd } from './sshd.ts'
 import { type DavServer, davPassword, davUser, startLighttpd } from './webdav.ts'
 
@@ -16,6 +18,7 @@ const home = new KuraHome('test-password', { KOPIA_WEBDAV_USERNAME: davUser, KOP
 const source = home.path('source')
 let sshd: Sshd
 let dav: DavServer
+let moto: TestServer | undefined
 const homes: KuraHome[] = [home]
 
 beforeAll(async () => {
@@ -27,9 +30,10 @@ beforeAll(async () => {
   await home.ok('repository', 'create', 'filesystem', '--path', home.path('repository'))
   await home.ok('snapshot', 'create', source)
 })
-afterAll(() => {
+afterAll(async () => {
   sshd?.stop()
   dav?.stop()
+  await moto?.stop()
   for (const one of homes) one.remove()
 })
 
@@ -48,6 +52,10 @@ async function restoredFrom(storage: readonly string[]): Promise<Record<string, 
   return listTree(target)
 }
 
+/** Whole blobs of a sharded storage. */
+const blobsBelow = (path: string): number =>
+  readdirSync(path, { recursive: true, withFileTypes: true }).filter((e) => e.isFile() && e.name.endsWith('.f')).length
+
 describe('sync-to', () => {
   test.each<[string, () => readonly string[]]>([
     ['an SFTP server', () => sftp(join(scratch(), 'mirror'))],
@@ -65,22 +73,41 @@ describe('sync-to', () => {
     expect(second.status).toBe(0)
   })
 
-  test('goes on where it was killed', async () => {
-    const path = join(scratch(), 'mirror')
-    const count = () =>
-      readdirSync(path, { recursive: true, withFileTypes: true }).filter((e) => e.isFile() && e.name.endsWith('.f')).length
-    mkdirSync(path)
-    const child = home.start('repository', 'sync-to', ...sftp(path))
+  /** A place for a mirror, and how many blobs lie there. */
+  const interrupted: Readonly<Record<string, () => Promise<{ flags: readonly string[]; count: () => Promise<number> }>>> = {
+    async 'an SFTP server'() {
+      const path = join(scratch(), 'mirror')
+      mkdirSync(path)
+      return { flags: sftp(path), count: async () => blobsBelow(path) }
+    },
+    async 'a WebDAV server'() {
+      mkdirSync(join(dav.root, 'killed'))
+      return { flags: ['webdav', `--url=${dav.url}killed`], count: async () => blobsBelow(join(dav.root, 'killed')) }
+    },
+    async S3() {
+      moto = await startMoto()
+      const credentials = { accessKeyId: 'a', secretAccessKey: 'b' }
+      const s3 = new S3Client({ endpoint: `http://127.0.0.1:${moto.port}`, region: 'us-east-1', forcePathStyle: true, credentials })
+      await s3.send(new CreateBucketCommand({ Bucket: 'kura-mirror' }))
+      const keys = ['--access-key=a', '--secret-access-key=b', '--region=us-east-1']
+      const flags = ['s3', '--bucket=kura-mirror', `--endpoint=127.0.0.1:${moto.port}`, '--disable-tls', ...keys]
+      return { flags, count: async () => (await s3.send(new ListObjectsV2Command({ Bucket: 'kura-mirror' }))).KeyCount ?? 0 }
+    },
+  }
+  const places = Object.keys(interrupted).filter((place) => place !== 'S3' || whyNoServers === undefined)
+
+  test.each(places)('goes on where it was killed: %s', async (place) => {
+    const { flags, count } = await (interrupted[place] as (typeof interrupted)[string])()
+    const child = home.start('repository', 'sync-to', ...flags)
     const end = ended(child)
-    await until('three blobs', () => count() >= 3 || child.exitCode !== null, 5)
+    await until('three blobs', async () => child.exitCode !== null || (await count()) >= 3, 5)
     child.kill('SIGKILL')
     await end
-    const copied = count()
-    expect(copied).toBeGreaterThanOrEqual(2)
-    const rest = await home.run('repository', 'sync-to', ...sftp(path))
+    expect(await count()).toBeGreaterThanOrEqual(3)
+    const rest = await home.run('repository', 'sync-to', ...flags)
     expect(rest.status).toBe(0)
     expect(Number(/(\d+) in sync/.exec(rest.stderr)?.[1])).toBeGreaterThanOrEqual(2)
-    expect(await restoredFrom(sftp(path))).toEqual(listAsRestored(source))
+    expect(await restoredFrom(flags)).toEqual(listAsRestored(source))
   })
 
   test('refuses what holds another repository, and a folder that is not there', async () => {
