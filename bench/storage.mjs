@@ -129,9 +129,9 @@ const servers = {
     const port = await freePort()
     mkdirSync(join(place, 'dav'))
     await serve(port, 'rclone', ['serve', 'webdav', '--addr', `127.0.0.1:${port}`, join(place, 'dav')])
-    return (n) => {
-      // Kopia makes no root.
-      mkdirSync(join(place, 'dav', n))
+    return async (n) => {
+      // Kopia makes no root. Made by the server, for it has looked already.
+      await fetch(`http://127.0.0.1:${port}/${n}`, { method: 'MKCOL' })
       return { flags: ['webdav', `--url=http://127.0.0.1:${port}/${n}`], remote: `:webdav,url='http://127.0.0.1:${port}/${n}':` }
     }
   },
@@ -184,7 +184,7 @@ for (const name of values.servers.split(',')) {
     for (const [peer, { store, fetch }] of Object.entries(name === 'sftp' ? { ...peers, openssh } : peers)) {
       const work = join(place, 'work')
       mkdirSync(work)
-      const storage = storageOf(`${peer}${round}`)
+      const storage = await storageOf(`${peer}${round}`)
       const target = join(work, 'target')
       ;(rows.store[peer] ??= []).push(store(work, source, storage))
       ;(rows.fetch[peer] ??= []).push(fetch(work, source, storage, target))
