@@ -81,7 +81,7 @@ describe('a client', () => {
 
   test('asks one connection again and again, and keeps what came apart', async () => {
     const port = await serve((i, socket) => socket.write(text(`body ${i}`)))
-    const client = new LeanClient({}, 5000)
+    const client = new LeanClient({}, 60_000)
     const first = await client.get(place(port))
     const second = await client.get(place(port))
     expect([first, second].map((answer) => String(answer?.body))).toEqual(['body 0', 'body 1'])
@@ -92,7 +92,7 @@ describe('a client', () => {
 
   test('takes a new connection when the one that lay idle has ended, but asks only once more', async () => {
     const port = await serve((i, socket) => (i % 2 === 0 ? socket.write(text('x')) : socket.destroy()))
-    const client = new LeanClient({}, 5000)
+    const client = new LeanClient({}, 60_000)
     await client.get(place(port))
     // The second is lost with its connection, and sent again as the third.
     expect((await client.get(place(port)))?.status).toBe(200)
@@ -102,7 +102,7 @@ describe('a client', () => {
 
   test('says how far an answer came that ended too early', async () => {
     const port = await serve((_i, socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf'))
-    await expect(new LeanClient({}, 5000).get(place(port))).rejects.toThrow(/ended the connection after 4 of 10 bytes/)
+    await expect(new LeanClient({}, 60_000).get(place(port))).rejects.toThrow(/ended the connection after 4 of 10 bytes/)
     expect(heads.length).toBe(1)
   })
 
@@ -114,7 +114,7 @@ describe('a client', () => {
   test('leaves a server to others once it has sent something odd, but not for an odd error', async () => {
     const odd = (status: string) => text('', 'Transfer-Encoding: chunked', `HTTP/1.1 ${status}`)
     const port = await serve((i, socket) => socket.write(i === 0 ? odd('404 Not Found') : i === 1 ? text('x') : odd('200 OK')))
-    const client = new LeanClient({}, 5000)
+    const client = new LeanClient({}, 60_000)
     expect(await client.get(place(port))).toBe(undefined)
     expect((await client.get(place(port)))?.status).toBe(200)
     expect(await client.get(place(port))).toBe(undefined)
@@ -125,7 +125,7 @@ describe('a client', () => {
 
   test('sends nothing that could be read as two requests', async () => {
     const port = await serve((_i, socket) => socket.write(text('x')))
-    const client = new LeanClient({}, 5000)
+    const client = new LeanClient({}, 60_000)
     expect(await client.get({ ...place(port), headers: { Host: 'h\r\nX: y' } })).toBe(undefined)
     expect(await client.get(place(port, '/a HTTP/1.1'))).toBe(undefined)
     expect(heads).toEqual([])
@@ -133,7 +133,7 @@ describe('a client', () => {
 
   test('does not keep a connection that the server is about to end', async () => {
     const port = await serve((_i, socket) => socket.write(text('x', 'Content-Length: 1\r\nConnection: close')))
-    const client = new LeanClient({}, 5000)
+    const client = new LeanClient({}, 60_000)
     for (let i = 0; i < 2; i++) expect((await client.get(place(port)))?.status).toBe(200)
     expect(sockets.size).toBeGreaterThanOrEqual(2)
   })
