@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* The same as in src/repo/content/index/rows.ts and file-table.ts: the twins do it step by step alike. */
-enum { max_proportional_probes = 10, max_table_probes = 4096, rows_ahead = 16 };
+enum { max_proportional_probes = 10, max_table_probes = 4096, rows_ahead = 16, searches_at_once = 32 };
 
 bool index_rows_init(index_rows_t *t, const uint8_t *file, size_t length, uint64_t start, uint32_t stride, uint32_t count, uint32_t key_bytes) {
   if (key_bytes < 2 || stride < key_bytes || start > length || (uint64_t)count * stride > length - start || count > INT32_MAX) return false;
@@ -34,39 +34,73 @@ static uint32_t first_of_prefix(const index_rows_t *t, unsigned prefix) {
   return low;
 }
 
-static int32_t find_between(const index_rows_t *t, const uint8_t *key, uint32_t low, uint32_t high) {
-  const double target = hash_head(key, t->key_bytes);
-  double low_head = 0, high_head = 4294967296.0;
-  for (unsigned probes = 0; low < high; probes++) {
-    const uint32_t span = high - low;
-    double share = probes < max_proportional_probes && high_head > low_head ? (target - low_head) / (high_head - low_head) : 0.5;
-    double step = share * span;
-    /* Rows that are not in order may lead to a place outside: no further than the ends. */
-    const uint32_t row = low + (step <= 0 ? 0 : step >= span - 1 ? span - 1 : (uint32_t)step);
-    const uint8_t *at = row_at(t, row);
-    const int order = memcmp(at, key, t->key_bytes);
-    if (order == 0) return (int32_t)row;
-    if (order < 0) {
-      low = row + 1;
-      low_head = hash_head(at, t->key_bytes);
-    } else {
-      high = row;
-      high_head = hash_head(at, t->key_bytes);
-    }
+/* A search on its way: the rows that may hold the key, and the one that is looked at next. */
+typedef struct {
+  const uint8_t *key;
+  size_t number;
+  double target, low_head, high_head;
+  uint32_t low, high, row;
+  unsigned probes;
+} search_t;
+
+static void choose_row(const index_rows_t *t, search_t *s) {
+  const uint32_t span = s->high - s->low;
+  double share = s->probes < max_proportional_probes && s->high_head > s->low_head ? (s->target - s->low_head) / (s->high_head - s->low_head) : 0.5;
+  double step = share * span;
+  /* Rows that are not in order may lead to a place outside: no further than the ends. */
+  s->row = s->low + (step <= 0 ? 0 : step >= span - 1 ? span - 1 : (uint32_t)step);
+  s->probes++;
+  const uint8_t *at = row_at(t, s->row);
+  __builtin_prefetch(at);
+  __builtin_prefetch(at + t->key_bytes - 1);
+}
+
+/* Looks at the chosen row. True when the search is over: *found is the row, or -1. */
+static bool look(const index_rows_t *t, search_t *s, int32_t *found) {
+  const uint8_t *at = row_at(t, s->row);
+  const int order = memcmp(at, s->key, t->key_bytes);
+  if (order == 0) {
+    *found = (int32_t)s->row;
+    return true;
   }
-  return -1;
+  if (order < 0) {
+    s->low = s->row + 1;
+    s->low_head = hash_head(at, t->key_bytes);
+  } else {
+    s->high = s->row;
+    s->high_head = hash_head(at, t->key_bytes);
+  }
+  *found = -1;
+  return s->low >= s->high;
 }
 
 void index_find_many(const index_rows_t *t, const uint8_t *keys, size_t key_count, int32_t *found) {
+  /* Rows lie anywhere in memory: while one search waits for its row, others look at theirs. */
+  search_t searches[searches_at_once];
+  size_t active = 0, next = 0;
   int known = -1;
   uint32_t low = 0, high = 0;
-  for (size_t i = 0; i < key_count; i++, keys += t->key_bytes) {
-    if (keys[0] != known) {
-      known = keys[0];
-      low = first_of_prefix(t, keys[0]);
-      high = first_of_prefix(t, keys[0] + 1u);
+  for (;;) {
+    while (active < searches_at_once && next < key_count) {
+      const uint8_t *key = keys + next * t->key_bytes;
+      if (key[0] != known) {
+        known = key[0];
+        low = first_of_prefix(t, key[0]);
+        high = first_of_prefix(t, key[0] + 1u);
+      }
+      if (low < high) {
+        searches[active] = (search_t){key, next, hash_head(key, t->key_bytes), 0, 4294967296.0, low, high, 0, 0};
+        choose_row(t, &searches[active++]);
+      } else {
+        found[next] = -1;
+      }
+      next++;
     }
-    found[i] = find_between(t, keys, low, high);
+    if (active == 0) return;
+    for (size_t i = 0; i < active;) {
+      if (!look(t, &searches[i], &found[searches[i].number])) choose_row(t, &searches[i++]);
+      else searches[i] = searches[--active];
+    }
   }
 }
 
