@@ -21,9 +21,9 @@ export async function planExpiry(repository: Repository, source: SourceInfo): Pr
   return (await explainRetention(repository, source)).filter((r) => r.isExpired).map((r) => r.snapshot)
 }
 
-/** Deletes what planExpiry finds; returns it. Durable with the next flush. */
-export async function expireSnapshots(repository: Repository, source: SourceInfo): Promise<Snapshot[]> {
-  const expired = await planExpiry(repository, source)
+/** Deletes what planExpiry finds, but for one that is still needed; returns what it deleted. Durable with the next flush. */
+export async function expireSnapshots(repository: Repository, source: SourceInfo, neededId?: string): Promise<Snapshot[]> {
+  const expired = (await planExpiry(repository, source)).filter(({ id }) => id !== neededId)
   for (const snapshot of expired) await deleteSnapshot(repository, snapshot.id)
   return expired
 }

@@ -140,7 +140,8 @@ async function write(
   const id = await saveSnapshot(repository, snapshot)
   let expiredCount = 0
   try {
-    expiredCount = (await expireSnapshots(repository, source)).length
+    // Killed before it stands on the new one, the overlay stands on the old one still: that goes with the next flush.
+    expiredCount = (await expireSnapshots(repository, source, lowerId)).length
     await repository.flush()
   } catch (error) {
     // The next attempt saves its own.

@@ -7,6 +7,7 @@ import { type FlushOptions, flushToSnapshot } from '#mount/flush/snapshot.ts'
 import type { ObjectId } from '#repo/object/object.ts'
 import type { DirectRepository } from '#repo/repository/repository.ts'
 import type { Snapshot } from '#snapshot/model/snapshot.ts'
+import { listSnapshots } from '#snapshot/model/snapshots.ts'
 import { emptyPolicy } from '#snapshot/policy/defaults.ts'
 import { setPolicy } from '#snapshot/policy/store.ts'
 import { createSnapshot } from '#snapshot/upload/create.ts'
@@ -72,6 +73,22 @@ describe('a flush', () => {
     expect(point.reads.toSorted()).toEqual([join(folder, 'docs/deep/b.bin'), join(folder, 'docs/new')])
     expect(point.committed).toEqual(expect.objectContaining({ snapshotId: snapshot.id, rootObject: snapshot.rootEntry?.objectId }))
     expect(snapshot.rootEntry).toEqual((await create()).rootEntry)
+  })
+
+  it('keeps the snapshot that it stands on, whatever retention says: a kill may leave the changes standing on it', async () => {
+    const only = { keepLatest: 1, keepHourly: 0, keepDaily: 0, keepWeekly: 0, keepMonthly: 0, keepAnnual: 0 }
+    await setPolicy(repository, source(), { ...emptyPolicy, retention: only })
+    const lower = await create()
+    const ids = async (): Promise<string[]> => (await listSnapshots(repository, { source: source() })).map((s) => s.id)
+    change()
+    const { snapshot: first } = await flush(lower)
+    writeFileSync(join(folder, 'docs/new'), 'newer')
+    const { snapshot: second } = await flush(lower)
+    expect(await ids()).toEqual([lower.id, second.id])
+    expect(first.id).not.toBe(second.id)
+    writeFileSync(join(folder, 'docs/new'), 'newest')
+    const { snapshot: third } = await flush(second)
+    expect(await ids()).toEqual([second.id, third.id])
   })
 
   it('of nothing changed saves nothing', async () => {
