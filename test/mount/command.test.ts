@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { KuraHome } from '../support/kura.ts'
 import { repositoryRoot } from '../support/shared.ts'
-import { until } from '../support/wait.ts'
+import { ended, until } from '../support/wait.ts'
 import { isFuseNativeThere, isMounted, run, whyNoLiveMounts } from './support/live.ts'
 
 interface Served {
@@ -120,6 +120,26 @@ describe.skipIf(whyNoLiveMounts !== undefined)(`kura mount, writable${whyNoLiveM
     expect(await snapshotsOf(source.slice(10))).toHaveLength(1)
     await home.ok('restore', (await snapshotsOf(source.slice(10)))[0]?.id ?? '', home.path(`restored-${way}`))
     expect(readFileSync(home.path(`restored-${way}`, 'x/a'), 'utf8')).toBe('content of a\n')
+  })
+
+  test('kura unmount waits for a flush that takes long, and says how far it is', async () => {
+    await home.ok('repository', 'throttle', 'set', '--upload-bytes-per-second=20000')
+    onTestFinished(async () => void (await home.ok('repository', 'throttle', 'set', '--upload-bytes-per-second=unlimited')))
+    const served = await mount('--backup-source', 'user@host:/slow')
+    writeFileSync(join(served.mountPoint, 'backup/large'), randomBytes(1_500_000))
+    const child = home.start('unmount', '--progress', served.mountPoint)
+    const end = ended(child)
+    let said = ''
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      said += text
+    })
+    await until('the progress', () => /\r(writing|saving): \d+ files, [\d.]+ [KM]?B/.test(said))
+    expect(child.exitCode).toBe(null)
+    await home.ok('repository', 'throttle', 'set', '--upload-bytes-per-second=unlimited')
+    await end
+    expect(child.exitCode).toBe(0)
+    expect(await served.ended).toBe(0)
+    expect(await snapshotsOf('/slow')).toHaveLength(1)
   })
 
   test('SIGUSR1, the control file and the idle timer flush', async () => {
