@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { DirectRepository } from '#repo/repository/repository.ts'
 import { expireSnapshots, planExpiry } from '#snapshot/expire.ts'
+import { newCounters } from '#snapshot/model/counters.ts'
 import type { Snapshot } from '#snapshot/model/snapshot.ts'
 import { listSnapshots, saveSnapshot } from '#snapshot/model/snapshots.ts'
 import { memoryRepository } from './memory-repository.ts'
@@ -8,18 +9,6 @@ import { memoryRepository } from './memory-repository.ts'
 const source = { user: 'user', host: 'host', path: '/data' }
 const dayNs = 86_400_000_000_000n
 const start = 1_700_000_000_000_000_000n
-const stats = {
-  totalBytes: 0,
-  excludedBytes: 0,
-  fileCount: 0,
-  cachedFileCount: 0,
-  nonCachedFileCount: 0,
-  directoryCount: 0,
-  excludedFileCount: 0,
-  excludedDirectoryCount: 0,
-  ignoredErrorCount: 0,
-  errorCount: 0,
-}
 const root = { name: 'data', type: 'd', mode: 0o755, sizeBytes: 0, modifiedNs: 0n, uid: 0, gid: 0, objectId: 'k00' as never }
 
 const snapshot = (change: Partial<Snapshot>): Snapshot => ({
@@ -28,7 +17,7 @@ const snapshot = (change: Partial<Snapshot>): Snapshot => ({
   description: '',
   startNs: start,
   endNs: start + 1n,
-  stats,
+  stats: newCounters(),
   rootEntry: root,
   tags: {},
   pins: [],

@@ -8,6 +8,7 @@ import { createRepository } from '#repo/repository/create.ts'
 import { openRepositoryDirectly } from '#repo/repository/open.ts'
 import type { DirectRepository } from '#repo/repository/repository.ts'
 import { collectGarbage } from '#snapshot/gc/collect.ts'
+import { newCounters } from '#snapshot/model/counters.ts'
 import type { DirectoryEntry } from '#snapshot/model/directory-entry.ts'
 import { encodeDirectory } from '#snapshot/model/directory-json.ts'
 import { deleteSnapshot, listSnapshots, saveSnapshot } from '#snapshot/model/snapshots.ts'
@@ -21,19 +22,6 @@ export const hourMs = 60 * minuteMs
 const password = 'test-password'
 /** A session must record what it refers to at least so often (spec 07, 7.1.11). */
 const longestSessionMs = 45 * minuteMs
-
-const noStats = {
-  totalBytes: 0,
-  excludedBytes: 0,
-  fileCount: 0,
-  cachedFileCount: 0,
-  nonCachedFileCount: 0,
-  directoryCount: 0,
-  excludedFileCount: 0,
-  excludedDirectoryCount: 0,
-  ignoredErrorCount: 0,
-  errorCount: 0,
-}
 
 const noSummary = {
   totalBytes: 0,
@@ -260,7 +248,7 @@ export class World {
       description: '',
       startNs,
       endNs: startNs,
-      stats: noStats,
+      stats: newCounters(),
       rootEntry,
       tags: {},
       pins: [],
