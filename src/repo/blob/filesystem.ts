@@ -17,8 +17,8 @@ const defaultDirMode = 0o700
 /** Before memory is set aside for ranges beyond this, the size of the file is looked at: the index may say anything. */
 const checkedRangeBytes = 32 << 20
 
-/** Systems read no more than 2 GiB at once. */
-const mostReadAtOnce = 2 ** 30
+/** What is longer is no blob, and is more than one read takes. */
+const longestWholeBytes = 2 ** 31 - 1
 
 /** Blobs as files below a folder, laid out as Kopia lays them out. Source: spec 04, 4.2 and 4.3.1. */
 export const filesystemBackend: BackendType<FilesystemOptions> = {
@@ -206,11 +206,13 @@ async function readRegularFile(path: string): Promise<Buffer> {
   try {
     const stats = await handle.stat()
     if (!stats.isFile()) throw new StorageError(`${path} is not a regular file`)
+    if (stats.size > longestWholeBytes)
+      throw new StorageError(`${path} has ${stats.size} bytes, which no blob of a repository has; see what wrote it.`)
     // In one piece: readFile of a handle takes half a mebibyte at a time.
     const bytes = Buffer.allocUnsafeSlow(stats.size)
     let length = 0
     while (length < bytes.length) {
-      const { bytesRead } = await handle.read(bytes, length, Math.min(bytes.length - length, mostReadAtOnce), length)
+      const { bytesRead } = await handle.read(bytes, length, bytes.length - length, length)
       if (bytesRead === 0) break
       length += bytesRead
     }

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile, rename, stat, symlink, utimes, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rename, stat, symlink, truncate, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { UsageError } from '#base/errors.ts'
@@ -29,6 +29,17 @@ describe('a filesystem storage', () => {
     const storage = await filesystemBackend.open(filesystemOptions(path, { dirShards: [] }), true)
     await storage.put('abcdef', [Buffer.from('x')])
     expect(await readdir(join(path, 'ab'))).toEqual(['cdef.f'])
+  })
+
+  test('refuses a file that is longer than any blob, before it takes memory for it', async () => {
+    const path = scratch()
+    const storage = await filesystemBackend.open(filesystemOptions(path), true)
+    await storage.put(pack, [Buffer.from('x')])
+    for (const sizeBytes of [2 ** 31, 2 ** 40]) {
+      await truncate(join(path, 'p/000/03237e0ac3607edbee743a26b0b34.f'), sizeBytes)
+      await expect(storage.get(pack)).rejects.toThrow(`has ${sizeBytes} bytes, which no blob of a repository has`)
+      expect(await storage.get(pack, { offset: 0, length: 1 })).toEqual(Buffer.from('x'))
+    }
   })
 
   test('fails on a damaged .shards and works once it is repaired', async () => {
