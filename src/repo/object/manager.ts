@@ -6,7 +6,7 @@ import { concatenate } from './concatenate.ts'
 import { ObjectTooLargeError, UnknownSplitterError } from './errors.ts'
 import type { ObjectId, ObjectManager, ObjectWriterOptions } from './object.ts'
 import { directObjectId } from './object-id.ts'
-import { areObjectsPresent, areObjectsPresentAt, contentsOf, isObjectPresent, readManyObjects } from './parts.ts'
+import { areObjectsPresentAt, contentsOf, isObjectPresent, readManyObjects } from './parts.ts'
 import { openObject } from './reader.ts'
 import { ByteBudget, SegmentBuffers } from './segment-buffers.ts'
 import { type SplitterType, splitterByName, splitterNames } from './splitter/registry.ts'
@@ -44,7 +44,6 @@ export function createObjectManager({ contents, format }: ObjectManagerOptions):
     readMany: (ids, maxBytes) => readManyObjects(contents, ids, maxBytes),
     contentsOf: (id) => contentsOf(contents, id),
     isPresent: (id) => isObjectPresent(contents, id),
-    arePresent: (ids) => areObjectsPresent(contents, ids),
     arePresentAt: (text, places) => areObjectsPresentAt(contents, text, places),
     compose: (request) => composeObject(context, request),
     concatenate: (ids, metadataCompressor) => concatenate(context, ids, metadataCompressor),

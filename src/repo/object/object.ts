@@ -80,9 +80,7 @@ export interface ObjectManager {
   contentsOf(id: ObjectId): Promise<ContentId[]>
   /** True when every content of the object can be counted on (ContentReader.isPresent). */
   isPresent(id: ObjectId): Promise<boolean>
-  /** The same for many, in the order given. */
-  arePresent(ids: readonly ObjectId[]): Promise<boolean[]>
-  /** The same for IDs that stand in `text`, start and end of each in `places`: 1 for those that are. */
+  /** The same for many whose IDs stand in `text`, start and end of each in `places`: 1 for those that are. */
   arePresentAt(text: Buffer, places: Uint32Array): Promise<Uint8Array>
   /** An object made of ranges of stored ones and new bytes, read only where the stored chunks do not fit. Its ID is the one that writing
    *  all bytes would give. */

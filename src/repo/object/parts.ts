@@ -57,7 +57,7 @@ export async function isObjectPresent(contents: ContentReader, id: ObjectId): Pr
 const plainContent = /^[0-9a-f]+$/
 
 /** isObjectPresent for many; those of one content are asked for together where the store can. */
-export async function areObjectsPresent(contents: ContentReader, ids: readonly ObjectId[]): Promise<boolean[]> {
+async function areObjectsPresent(contents: ContentReader, ids: readonly ObjectId[]): Promise<boolean[]> {
   const { arePresent } = contents
   if (!arePresent || !ids.every((id) => plainContent.test(id) && id.length % 2 === 0)) {
     const all: boolean[] = []
@@ -67,7 +67,7 @@ export async function areObjectsPresent(contents: ContentReader, ids: readonly O
   return arePresent.call(contents, ids as readonly string[] as readonly ContentId[])
 }
 
-/** areObjectsPresent for IDs that stand in `text`, start and end of each in `places`: 1 for those that are. */
+/** isObjectPresent for many, whose IDs stand in `text`, start and end of each in `places`: 1 for those that are. */
 export async function areObjectsPresentAt(contents: ContentReader, text: Buffer, places: Uint32Array): Promise<Uint8Array> {
   const count = places.length >> 1
   const keys = contents.arePresentByKey && contentKeysAt(text, places)

@@ -18,21 +18,12 @@ export class SummaryBuilder {
   readonly #errors: EntryFailure[] = []
 
   add(entry: DirectoryEntry): void {
-    if (entry.type === 'f' || entry.type === 's') this.addLeaf(entry.type === 's', entry.sizeBytes, entry.modifiedNs)
-    else {
-      this.#addTime(entry.modifiedNs)
-      if (entry.type === 'd' && entry.summary) this.#addChild(entry.summary)
-    }
-  }
-
-  /** A file or link. */
-  addLeaf(isLink: boolean, sizeBytes: number, modifiedNs: bigint): void {
-    this.#addTime(modifiedNs)
-    if (isLink) this.#symlinks++
-    else {
+    this.#addTime(entry.modifiedNs)
+    if (entry.type === 's') this.#symlinks++
+    else if (entry.type === 'f') {
       this.#files++
-      this.#totalBytes += sizeBytes
-    }
+      this.#totalBytes += entry.sizeBytes
+    } else if (entry.type === 'd' && entry.summary) this.#addChild(entry.summary)
   }
 
   /** Many files and links. */
